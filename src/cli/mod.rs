@@ -1,0 +1,162 @@
+//! The command line. Exit codes: 0 done, 1 refused, 2 wrong use.
+
+mod copies;
+mod doctor;
+mod serve;
+mod users;
+
+use std::ffi::OsString;
+use std::fmt::Display;
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::{Config, ConfigError};
+use crate::error::Error;
+use crate::http;
+
+/// 餐食: the offline-first backend of a postpartum care center.
+#[derive(Parser)]
+#[command(name = "canshi", version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the site.
+    Serve(ServeArguments),
+    /// Copy the database to a new file, while the site serves.
+    Backup {
+        /// The data directory.
+        #[arg(long)]
+        data: PathBuf,
+        /// The new file.
+        #[arg(long)]
+        to: PathBuf,
+    },
+    /// Fill an empty data directory from a backup.
+    Restore {
+        /// The empty data directory.
+        #[arg(long)]
+        data: PathBuf,
+        /// The backup file.
+        #[arg(long)]
+        from: PathBuf,
+        /// The key file that belongs to it; `FILE.keys` beside the backup unless given.
+        #[arg(long)]
+        keys: Option<PathBuf>,
+    },
+    /// Look after users.
+    User {
+        #[command(subcommand)]
+        command: UserCommand,
+    },
+    /// Check the database, the audit chain, the totals, the keys, the disk and the clock.
+    Doctor {
+        /// The data directory.
+        #[arg(long)]
+        data: PathBuf,
+    },
+    /// Print the OpenAPI document.
+    Openapi,
+}
+
+#[derive(clap::Args)]
+struct ServeArguments {
+    /// The data directory; an empty one is set up.
+    #[arg(long)]
+    data: PathBuf,
+    /// The address and port to listen on.
+    #[arg(long)]
+    listen: SocketAddr,
+    /// Fill an empty data directory with a believable care center.
+    #[arg(long)]
+    demo: bool,
+    /// A configuration file.
+    #[arg(long)]
+    config: Option<PathBuf>,
+}
+
+#[derive(Subcommand)]
+enum UserCommand {
+    /// Set a user's password; it is read from the standard input, or made up and printed.
+    Password {
+        /// The data directory.
+        #[arg(long)]
+        data: PathBuf,
+        /// The user's name.
+        #[arg(long)]
+        username: String,
+    },
+}
+
+/// Why a command was not carried out.
+#[derive(Debug, thiserror::Error)]
+enum Refused {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Error(#[from] Error),
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+    #[error("{0}")]
+    Said(String),
+}
+
+/// Runs the command that the arguments name.
+pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
+    let arguments = match Arguments::try_parse_from(arguments) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Help and version go to the standard output and are no failure.
+            let code = u8::try_from(error.exit_code()).unwrap_or(2);
+            return match error.print() {
+                Ok(()) => ExitCode::from(code),
+                Err(_) => ExitCode::from(1),
+            };
+        }
+    };
+    let outcome = match arguments.command {
+        Command::Serve(arguments) => serve::serve(&arguments),
+        Command::Backup { data, to } => copies::backup(&data, &to),
+        Command::Restore { data, from, keys } => copies::restore(&data, &from, keys.as_deref()),
+        Command::User { command: UserCommand::Password { data, username } } => users::set_password(&data, &username),
+        Command::Doctor { data } => doctor::examine(&data),
+        Command::Openapi => say(&format!("{:#}", http::openapi::document(&http::routes()))),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(refused) => {
+            complain(&refused);
+            ExitCode::from(1)
+        }
+    }
+}
+
+fn config(file: Option<&std::path::Path>) -> Result<Config, ConfigError> {
+    Config::load(file, std::env::vars())
+}
+
+/// Prints a line for the person or script that called.
+fn say(line: &dyn Display) -> Result<(), Refused> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{line}")?;
+    out.flush()?;
+    Ok(())
+}
+
+fn complain(refused: &Refused) {
+    let mut text = format!("canshi: {refused}");
+    let mut cause = std::error::Error::source(refused);
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    // Where there is no terminal to complain to, the exit code says it.
+    drop(writeln!(std::io::stderr(), "{text}"));
+}

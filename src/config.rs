@@ -1,0 +1,215 @@
+//! The configuration: defaults that are compiled in, then a file, then variables.
+
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+
+use axum::http::HeaderValue;
+use jiff::civil::Time;
+use serde::Deserialize;
+use toml::{Table, Value};
+
+use crate::domain::time::Zone;
+use crate::http::app::EdgeConfig;
+
+/// The commented defaults.
+pub const DEFAULTS: &str = include_str!("../packaging/canshi.toml");
+/// What a variable's name begins with.
+const PREFIX: &str = "CANSHI_";
+/// Costs that bcrypt takes.
+const BCRYPT_COSTS: std::ops::RangeInclusive<u32> = 4..=16;
+
+/// Why a configuration can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file can't be read.
+    #[error("{0}: {1}")]
+    File(PathBuf, #[source] std::io::Error),
+    /// The file is not TOML or has a key that does not exist.
+    #[error("{0}: {1}")]
+    Toml(String, #[source] toml::de::Error),
+    /// A value can't be used.
+    #[error("{key}: {problem}")]
+    Value {
+        /// The key.
+        key: &'static str,
+        /// What is wrong with its value.
+        problem: String,
+    },
+}
+
+/// Where HTTPS gets its certificate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Tls {
+    /// Plain HTTP.
+    Off,
+    /// Made on the first start, kept in the data directory.
+    SelfSigned,
+    /// Given.
+    Files {
+        /// The certificate chain, PEM.
+        certificate: PathBuf,
+        /// The private key, PEM.
+        key: PathBuf,
+    },
+}
+
+/// How many backups of each age are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retention {
+    /// The newest of each of so many days.
+    pub daily: usize,
+    /// The newest of each of so many weeks.
+    pub weekly: usize,
+    /// The newest of each of so many months.
+    pub monthly: usize,
+}
+
+/// The configuration in force.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The zone that the books are kept in.
+    pub zone: Zone,
+    /// What the edge needs to know.
+    pub edge: EdgeConfig,
+    /// HTTPS.
+    pub tls: Tls,
+    /// The cost of bcrypt.
+    pub bcrypt_cost: u32,
+    /// When the daily backup is made, in the site's zone.
+    pub backup_at: Time,
+    /// Which backups are kept.
+    pub retention: Retention,
+    /// The size that the database may grow to, in bytes.
+    pub database_bytes_max: Option<u64>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Raw {
+    time_zone: String,
+    cors_origins: Vec<String>,
+    trusted_proxies: Vec<IpAddr>,
+    tls: String,
+    tls_certificate: String,
+    tls_key: String,
+    bcrypt_cost: u32,
+    backup_at: String,
+    backup_keep_daily: usize,
+    backup_keep_weekly: usize,
+    backup_keep_monthly: usize,
+    database_mib_max: u64,
+}
+
+impl Config {
+    /// The configuration of this file, if one is given, and these variables.
+    ///
+    /// # Errors
+    /// Names the file or the key that can't be used.
+    pub fn load(file: Option<&Path>, variables: impl Iterator<Item = (String, String)>) -> Result<Self, ConfigError> {
+        let mut table: Table = DEFAULTS.parse().expect("the defaults are TOML");
+        if let Some(path) = file {
+            let text = std::fs::read_to_string(path).map_err(|error| ConfigError::File(path.to_owned(), error))?;
+            let own: Table = text.parse().map_err(|error| ConfigError::Toml(path.display().to_string(), error))?;
+            table.extend(own);
+        }
+        for (name, text) in variables {
+            let Some(key) = name.strip_prefix(PREFIX).map(str::to_ascii_lowercase) else { continue };
+            if let Some(value) = table.get_mut(&key) {
+                *value = read_as(value, text);
+            }
+        }
+        let source = file.map_or_else(|| "configuration".to_owned(), |path| path.display().to_string());
+        Value::Table(table).try_into::<Raw>().map_err(|error| ConfigError::Toml(source, error))?.check()
+    }
+}
+
+/// Reads a variable as what the default is; what can't be read so stays text, for the deserialiser to refuse by name.
+fn read_as(like: &Value, text: String) -> Value {
+    match like {
+        Value::Integer(_) => text.parse().map_or(Value::String(text), Value::Integer),
+        Value::Array(_) => Value::Array(
+            text.split(',')
+                .map(str::trim)
+                .filter(|item| !item.is_empty())
+                .map(|item| Value::String(item.into()))
+                .collect(),
+        ),
+        _ => Value::String(text),
+    }
+}
+
+impl Raw {
+    fn check(self) -> Result<Config, ConfigError> {
+        let refuse = |key: &'static str, problem: String| ConfigError::Value { key, problem };
+        if !BCRYPT_COSTS.contains(&self.bcrypt_cost) {
+            return Err(refuse("bcrypt_cost", format!("{} is not between 4 and 16", self.bcrypt_cost)));
+        }
+        let origin = |origin: String| {
+            let exact = origin.starts_with("http://") || origin.starts_with("https://");
+            match HeaderValue::from_str(&origin) {
+                Ok(value) if exact && !origin.ends_with('/') => Ok(value),
+                _ => Err(refuse("cors_origins", format!("{origin:?} is not an origin such as https://example.com"))),
+            }
+        };
+        Ok(Config {
+            zone: Zone::named(&self.time_zone).map_err(|error| refuse("time_zone", error.to_string()))?,
+            edge: EdgeConfig {
+                cors_origins: self.cors_origins.into_iter().map(origin).collect::<Result<_, _>>()?,
+                trusted_proxies: self.trusted_proxies,
+            },
+            tls: match self.tls.as_str() {
+                "off" => Tls::Off,
+                "self-signed" => Tls::SelfSigned,
+                "files" => Tls::Files { certificate: self.tls_certificate.into(), key: self.tls_key.into() },
+                other => return Err(refuse("tls", format!("{other:?} is not off, self-signed or files"))),
+            },
+            bcrypt_cost: self.bcrypt_cost,
+            backup_at: self
+                .backup_at
+                .parse()
+                .map_err(|_| refuse("backup_at", "not a time such as 03:30".to_owned()))?,
+            retention: Retention {
+                daily: self.backup_keep_daily.max(1),
+                weekly: self.backup_keep_weekly,
+                monthly: self.backup_keep_monthly,
+            },
+            database_bytes_max: (self.database_mib_max > 0).then_some(self.database_mib_max << 20),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
+        let variables: Vec<_> = variables.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
+        Config::load(None, variables.into_iter())
+    }
+
+    #[test]
+    fn every_key_can_be_set_by_a_variable() {
+        let config = load(&[
+            ("CANSHI_CORS_ORIGINS", "https://a.example, https://b.example"),
+            ("CANSHI_BCRYPT_COST", "4"),
+            ("CANSHI_DATABASE_MIB_MAX", "64"),
+        ])
+        .expect("usable");
+        assert_eq!(config.edge.cors_origins, ["https://a.example", "https://b.example"]);
+        assert_eq!((config.bcrypt_cost, config.database_bytes_max), (4, Some(64 << 20)));
+    }
+
+    #[test]
+    fn a_value_that_cannot_be_used_is_named() {
+        for (name, text, named) in [
+            ("CANSHI_TIME_ZONE", "Mars/Olympus", "time_zone"),
+            ("CANSHI_BCRYPT_COST", "40", "bcrypt_cost"),
+            ("CANSHI_BCRYPT_COST", "many", "bcrypt_cost"),
+            ("CANSHI_CORS_ORIGINS", "*", "cors_origins"),
+            ("CANSHI_TLS", "maybe", "tls"),
+        ] {
+            let error = load(&[(name, text)]).expect_err(text);
+            assert!(error.to_string().contains(named), "{error}");
+        }
+    }
+}

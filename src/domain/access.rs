@@ -1,0 +1,349 @@
+//! Who may do what: permissions named in code, the built-in roles, and the person who acts.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use super::ids::{CustomerId, EmployeeId, RoleId, UserId};
+
+/// One thing that a role may allow. The name is `noun.verb`, the noun spelled as in the URL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Permission {
+    /// Read every customer.
+    CustomersRead,
+    /// Read the customer that the user is.
+    CustomersReadOwn,
+    /// Add, change and remove customers.
+    CustomersWrite,
+    /// Read dishes.
+    DishesRead,
+    /// Add, change and remove dishes.
+    DishesWrite,
+    /// Read menus.
+    MenusRead,
+    /// Plan menus.
+    MenusWrite,
+    /// Read employees, without their pay.
+    EmployeesRead,
+    /// Add, change and remove employees.
+    EmployeesWrite,
+    /// Read everybody's attendance.
+    AttendanceRead,
+    /// Read one's own attendance.
+    AttendanceReadOwn,
+    /// Punch for oneself.
+    AttendancePunch,
+    /// Punch for others.
+    AttendanceWrite,
+    /// Read transactions, reports and base salaries.
+    FinanceRead,
+    /// Add and void transactions, set base salaries.
+    FinanceWrite,
+    /// Read users.
+    UsersRead,
+    /// Add, change and remove users.
+    UsersWrite,
+    /// Read roles and permissions.
+    RolesRead,
+    /// Add roles and set their permissions.
+    RolesWrite,
+    /// Read one's notifications.
+    NotificationsRead,
+    /// Read the audit trail.
+    AuditRead,
+    /// Read settings.
+    SettingsRead,
+    /// Change settings.
+    SettingsWrite,
+}
+
+impl Permission {
+    /// Every permission, in the order in which they are listed.
+    pub const ALL: [Permission; 23] = [
+        Permission::CustomersRead,
+        Permission::CustomersReadOwn,
+        Permission::CustomersWrite,
+        Permission::DishesRead,
+        Permission::DishesWrite,
+        Permission::MenusRead,
+        Permission::MenusWrite,
+        Permission::EmployeesRead,
+        Permission::EmployeesWrite,
+        Permission::AttendanceRead,
+        Permission::AttendanceReadOwn,
+        Permission::AttendancePunch,
+        Permission::AttendanceWrite,
+        Permission::FinanceRead,
+        Permission::FinanceWrite,
+        Permission::UsersRead,
+        Permission::UsersWrite,
+        Permission::RolesRead,
+        Permission::RolesWrite,
+        Permission::NotificationsRead,
+        Permission::AuditRead,
+        Permission::SettingsRead,
+        Permission::SettingsWrite,
+    ];
+
+    /// The name in rows, answers and documents.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Permission::CustomersRead => "customers.read",
+            Permission::CustomersReadOwn => "customers.read_own",
+            Permission::CustomersWrite => "customers.write",
+            Permission::DishesRead => "dishes.read",
+            Permission::DishesWrite => "dishes.write",
+            Permission::MenusRead => "menus.read",
+            Permission::MenusWrite => "menus.write",
+            Permission::EmployeesRead => "employees.read",
+            Permission::EmployeesWrite => "employees.write",
+            Permission::AttendanceRead => "attendance.read",
+            Permission::AttendanceReadOwn => "attendance.read_own",
+            Permission::AttendancePunch => "attendance.punch",
+            Permission::AttendanceWrite => "attendance.write",
+            Permission::FinanceRead => "finance.read",
+            Permission::FinanceWrite => "finance.write",
+            Permission::UsersRead => "users.read",
+            Permission::UsersWrite => "users.write",
+            Permission::RolesRead => "roles.read",
+            Permission::RolesWrite => "roles.write",
+            Permission::NotificationsRead => "notifications.read",
+            Permission::AuditRead => "audit.read",
+            Permission::SettingsRead => "settings.read",
+            Permission::SettingsWrite => "settings.write",
+        }
+    }
+
+    /// What it allows, as people read it.
+    pub const fn title(self) -> &'static str {
+        match self {
+            Permission::CustomersRead => "查看全部客户",
+            Permission::CustomersReadOwn => "查看本人客户资料",
+            Permission::CustomersWrite => "添加、修改、删除客户",
+            Permission::DishesRead => "查看菜品",
+            Permission::DishesWrite => "添加、修改、删除菜品",
+            Permission::MenusRead => "查看餐单",
+            Permission::MenusWrite => "排餐",
+            Permission::EmployeesRead => "查看员工（不含薪资）",
+            Permission::EmployeesWrite => "添加、修改、删除员工",
+            Permission::AttendanceRead => "查看全部考勤",
+            Permission::AttendanceReadOwn => "查看本人考勤",
+            Permission::AttendancePunch => "本人打卡",
+            Permission::AttendanceWrite => "代他人打卡",
+            Permission::FinanceRead => "查看收支、报表和基本工资",
+            Permission::FinanceWrite => "记录和作废收支、设置基本工资",
+            Permission::UsersRead => "查看用户",
+            Permission::UsersWrite => "添加、修改、删除用户",
+            Permission::RolesRead => "查看角色和权限",
+            Permission::RolesWrite => "添加角色、设置权限",
+            Permission::NotificationsRead => "查看本人通知",
+            Permission::AuditRead => "查看操作日志",
+            Permission::SettingsRead => "查看设置",
+            Permission::SettingsWrite => "修改设置",
+        }
+    }
+}
+
+/// A name that no permission has.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("没有名为{0}的权限")]
+pub struct UnknownPermission(pub String);
+
+impl std::str::FromStr for Permission {
+    type Err = UnknownPermission;
+
+    fn from_str(name: &str) -> Result<Self, UnknownPermission> {
+        Self::ALL
+            .into_iter()
+            .find(|permission| permission.as_str() == name)
+            .ok_or_else(|| UnknownPermission(name.to_owned()))
+    }
+}
+
+/// A set of permissions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Permissions(u64);
+
+impl Permissions {
+    /// All that there are.
+    pub fn all() -> Self {
+        Permission::ALL.into_iter().collect()
+    }
+
+    /// Whether this one is in the set.
+    pub const fn has(self, permission: Permission) -> bool {
+        self.0 & (1 << permission as u64) != 0
+    }
+
+    /// Whether every permission of `other` is in this set.
+    pub const fn covers(self, other: Permissions) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    /// The members, in listing order.
+    pub fn iter(self) -> impl Iterator<Item = Permission> {
+        Permission::ALL.into_iter().filter(move |permission| self.has(*permission))
+    }
+}
+
+impl FromIterator<Permission> for Permissions {
+    fn from_iter<I: IntoIterator<Item = Permission>>(permissions: I) -> Self {
+        Self(permissions.into_iter().fold(0, |set, permission| set | 1 << permission as u64))
+    }
+}
+
+/// A role that every site has from the start.
+pub struct BuiltInRole {
+    /// The word in `users.role`.
+    pub name: &'static str,
+    /// How people call it.
+    pub title: &'static str,
+    /// What it allows until someone changes it.
+    pub permissions: &'static [Permission],
+}
+
+/// The role that may do everything, always.
+pub const ADMIN: &str = "admin";
+
+/// The seed's three roles (seed API, section 4.2).
+pub const BUILT_IN_ROLES: [BuiltInRole; 3] = [
+    BuiltInRole { name: ADMIN, title: "管理员", permissions: &Permission::ALL },
+    BuiltInRole {
+        name: "employee",
+        title: "员工",
+        permissions: &[
+            Permission::CustomersRead,
+            Permission::DishesRead,
+            Permission::MenusRead,
+            Permission::EmployeesRead,
+            Permission::AttendanceReadOwn,
+            Permission::AttendancePunch,
+            Permission::NotificationsRead,
+        ],
+    },
+    BuiltInRole {
+        name: "customer",
+        title: "客户",
+        permissions: &[
+            Permission::CustomersReadOwn,
+            Permission::DishesRead,
+            Permission::MenusRead,
+            Permission::NotificationsRead,
+        ],
+    },
+];
+
+/// What a route demands of its caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Nothing: anybody on the network.
+    Public,
+    /// A valid token.
+    SignedIn,
+    /// A valid token or one that expired at most seven days ago.
+    Refresh,
+    /// A valid token whose role holds this permission.
+    May(Permission),
+    /// A valid token whose role holds at least one of these.
+    MayAny(&'static [Permission]),
+}
+
+/// The user behind a valid token, as the rows have it now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Person {
+    /// The user.
+    pub user_id: UserId,
+    /// The name to log in with.
+    pub username: String,
+    /// How people call the user.
+    pub name: String,
+    /// The user's role.
+    pub role_id: RoleId,
+    /// The role's name.
+    pub role: String,
+    /// What the role allows.
+    pub permissions: Permissions,
+    /// The customer that this user is, if one.
+    pub customer_id: Option<CustomerId>,
+    /// The employee that this user is, if one.
+    pub employee_id: Option<EmployeeId>,
+    /// The session that the token belongs to.
+    pub session_id: String,
+}
+
+/// Whoever causes an operation: a person, nobody known, or the program itself; and from where.
+#[derive(Debug, Clone)]
+pub struct Actor {
+    /// The person, when the caller has shown a token.
+    pub person: Option<Arc<Person>>,
+    /// The address that the request came from; none for the program itself.
+    pub address: Option<IpAddr>,
+    /// The id that the answer and the log carry.
+    pub request_id: Arc<str>,
+}
+
+impl Actor {
+    /// The program itself, at work on this task.
+    pub fn system(task: &str) -> Self {
+        Self { person: None, address: None, request_id: Arc::from(task) }
+    }
+
+    /// Whether the actor holds this permission; the program itself holds all of them.
+    pub fn may(&self, permission: Permission) -> bool {
+        self.permissions().has(permission)
+    }
+
+    /// What the actor may do; a stranger nothing.
+    pub fn permissions(&self) -> Permissions {
+        match (&self.person, self.address) {
+            (Some(person), _) => person.permissions,
+            (None, Some(_)) => Permissions::default(),
+            (None, None) => Permissions::all(),
+        }
+    }
+
+    /// The user, if one is known.
+    pub fn user_id(&self) -> Option<UserId> {
+        self.person.as_ref().map(|person| person.user_id)
+    }
+
+    /// The customer that the actor is.
+    pub fn customer_id(&self) -> Option<CustomerId> {
+        self.person.as_ref().and_then(|person| person.customer_id)
+    }
+
+    /// The employee that the actor is.
+    pub fn employee_id(&self) -> Option<EmployeeId> {
+        self.person.as_ref().and_then(|person| person.employee_id)
+    }
+
+    /// The role's name for the audit trail.
+    pub fn role(&self) -> &str {
+        match (&self.person, self.address) {
+            (Some(person), _) => &person.role,
+            (None, Some(_)) => "anonymous",
+            (None, None) => "system",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_permission_has_its_own_name_and_bit() {
+        for permission in Permission::ALL {
+            assert_eq!(permission.as_str().parse(), Ok(permission));
+            assert_eq!(Permissions::from_iter([permission]).iter().collect::<Vec<_>>(), [permission]);
+        }
+        assert_eq!(Permissions::all().iter().count(), Permission::ALL.len());
+    }
+
+    #[test]
+    fn employees_and_customers_never_see_finance() {
+        for role in BUILT_IN_ROLES.iter().filter(|role| role.name != ADMIN) {
+            let permissions: Permissions = role.permissions.iter().copied().collect();
+            assert!(!permissions.has(Permission::FinanceRead) && !permissions.has(Permission::FinanceWrite));
+        }
+    }
+}

@@ -1,0 +1,18 @@
+//! Pure rules of the care center: no I/O, no async, no SQL, no clock, no serialisation.
+
+pub mod access;
+pub mod attendance;
+pub mod audit;
+pub mod customers;
+pub mod employees;
+pub mod ids;
+pub mod menus;
+pub mod money;
+pub mod phone;
+pub mod reports;
+pub mod search;
+pub mod settings;
+pub mod status;
+pub mod text;
+pub mod time;
+pub mod transactions;

@@ -1,0 +1,178 @@
+//! What every handler works with.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use arc_swap::ArcSwap;
+use aws_lc_rs::digest::{SHA256, digest};
+use axum::http::HeaderValue;
+use metrics_exporter_prometheus::PrometheusHandle;
+
+use super::answer::Answer;
+use super::caller::{Caller, RepeatKey};
+use super::error::Refusal;
+use super::limits::Limits;
+use crate::domain::access::Actor;
+use crate::domain::settings::Settings;
+use crate::error::{Error, Result};
+use crate::service::auth::Auth;
+use crate::store::idempotency::{self, Kept};
+use crate::store::keys::hex;
+use crate::store::{Db, ReadTx, WriteTx};
+use crate::telemetry::LogControl;
+
+/// The site, as its edge knows it.
+#[derive(Clone)]
+pub struct App(Arc<Inner>);
+
+struct Inner {
+    db: Db,
+    auth: Auth,
+    settings: Arc<ArcSwap<Settings>>,
+    limits: Limits,
+    config: EdgeConfig,
+    log: LogControl,
+    metrics: PrometheusHandle,
+}
+
+/// What the configuration says about the edge.
+#[derive(Debug, Clone, Default)]
+pub struct EdgeConfig {
+    /// Origins whose pages may call; none is no CORS at all.
+    pub cors_origins: Vec<HeaderValue>,
+    /// Proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpAddr>,
+}
+
+impl App {
+    /// Puts the parts together.
+    pub fn new(
+        db: Db,
+        auth: Auth,
+        settings: Arc<ArcSwap<Settings>>,
+        config: EdgeConfig,
+        log: LogControl,
+        metrics: PrometheusHandle,
+    ) -> Self {
+        let limits = Limits::new(&settings.load());
+        Self(Arc::new(Inner { db, auth, settings, limits, config, log, metrics }))
+    }
+
+    /// The database.
+    pub fn db(&self) -> &Db {
+        &self.0.db
+    }
+
+    /// The door.
+    pub fn auth(&self) -> &Auth {
+        &self.0.auth
+    }
+
+    /// The rate limits.
+    pub fn limits(&self) -> &Limits {
+        &self.0.limits
+    }
+
+    /// What the configuration says about the edge.
+    pub fn config(&self) -> &EdgeConfig {
+        &self.0.config
+    }
+
+    /// The settings in force.
+    pub fn settings(&self) -> Arc<Settings> {
+        self.0.settings.load_full()
+    }
+
+    /// The metrics.
+    pub fn metrics(&self) -> &PrometheusHandle {
+        &self.0.metrics
+    }
+
+    /// Brings the gauges up to date.
+    pub fn measure(&self) {
+        metrics::gauge!("canshi_writes_waiting").set(self.0.db.writes_waiting() as f64);
+        if let Ok(file) = std::fs::metadata(self.0.db.path()) {
+            metrics::gauge!("canshi_database_bytes").set(file.len() as f64);
+        }
+    }
+
+    /// Notes when the newest backup was made.
+    pub fn note_backup(&self, made: Option<SystemTime>) {
+        if let Some(since_epoch) = made.and_then(|made| made.duration_since(UNIX_EPOCH).ok()) {
+            metrics::gauge!("canshi_last_backup_timestamp_seconds").set(since_epoch.as_secs_f64());
+        }
+    }
+
+    /// Puts new settings in force once the transaction is on the disk.
+    pub fn follow(&self, tx: &WriteTx<'_>, settings: Settings) {
+        let app = self.clone();
+        tx.after_commit(move || {
+            app.0.limits.follow(&settings);
+            app.0.log.set(settings.log_level);
+            app.0.settings.store(Arc::new(settings));
+        });
+    }
+
+    /// Reads, on a thread that may wait for the disk.
+    pub async fn read<T, F>(&self, caller: &Caller, work: F) -> std::result::Result<T, Refusal>
+    where
+        T: Send + 'static,
+        F: FnOnce(&ReadTx<'_>, &Actor) -> Result<T> + Send + 'static,
+    {
+        let actor = caller.actor.clone();
+        Ok(self.0.db.read(move |tx| work(tx, &actor)).await?)
+    }
+
+    /// Reads a few rows by their keys.
+    pub async fn read_rows<T>(
+        &self,
+        caller: &Caller,
+        work: impl FnOnce(&ReadTx<'_>, &Actor) -> Result<T>,
+    ) -> std::result::Result<T, Refusal> {
+        Ok(self.0.db.read_rows(|tx| work(tx, &caller.actor)).await?)
+    }
+
+    /// Writes, and answers once it is on the disk. A repeat of a request with the same `Idempotency-Key` gets the answer of
+    /// the first, which is kept in the transaction of its effect; the same key with another request is a conflict.
+    pub async fn write<T, F, const STATUS: u16>(
+        &self,
+        caller: &Caller,
+        work: F,
+    ) -> std::result::Result<Answer<T, STATUS>, Refusal>
+    where
+        T: 'static,
+        F: FnOnce(&WriteTx<'_>, &Actor) -> Result<Answer<T, STATUS>> + Send + 'static,
+    {
+        let actor = caller.actor.clone();
+        let repeat = caller.repeat.clone();
+        let answer = self.0.db.write(move |tx| match repeat {
+            None => work(tx, &actor),
+            Some(repeat) => once(tx, &actor, &repeat, work),
+        });
+        Ok(answer.await?)
+    }
+}
+
+fn once<T, const STATUS: u16>(
+    tx: &WriteTx<'_>,
+    actor: &Actor,
+    repeat: &RepeatKey,
+    work: impl FnOnce(&WriteTx<'_>, &Actor) -> Result<Answer<T, STATUS>>,
+) -> Result<Answer<T, STATUS>> {
+    let scope = actor.user_id().map_or_else(|| "anonymous".to_owned(), |id| id.to_string());
+    let body = repeat.body.get().map_or(&[][..], Vec::as_slice);
+    // Keyed, since a body may hold a password.
+    let body = hex(digest(&SHA256, body).as_ref());
+    let fingerprint = tx.vault.index("request", &format!("{}\n{body}", repeat.target));
+    match idempotency::find(tx, &scope, &repeat.key)? {
+        Some(kept) if kept.fingerprint == fingerprint && kept.status == STATUS => Ok(Answer::again(kept.answer)),
+        Some(_) => Err(Error::Conflict("Idempotency-Key已用于另一个请求".into())),
+        None => {
+            let answer = work(tx, actor)?;
+            let kept = Kept { fingerprint, status: STATUS, answer: answer.body().to_owned() };
+            idempotency::keep(tx, &scope, &repeat.key, &kept)?;
+            Ok(answer)
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! Whoever sent the request, as the guard found it: the one extension that handlers read.
+
+use std::ops::Deref;
+use std::sync::{Arc, OnceLock};
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+
+use super::error::Refusal;
+use crate::domain::access::Actor;
+use crate::error::Error;
+use crate::service::tokens::Claims;
+
+/// The actor, and the key that makes its write repeatable.
+#[derive(Clone)]
+pub struct Caller {
+    /// Who.
+    pub actor: Actor,
+    /// The token, where the route exchanges it.
+    pub token: Option<Arc<Claims>>,
+    /// The `Idempotency-Key`, if the request carries one.
+    pub repeat: Option<Arc<RepeatKey>>,
+}
+
+/// What makes two requests the same request.
+pub struct RepeatKey {
+    /// The header.
+    pub key: String,
+    /// Method, path and query.
+    pub target: String,
+    /// The body; set by the extractor that reads it.
+    pub body: OnceLock<Vec<u8>>,
+}
+
+/// Characters that an `Idempotency-Key` may have at most.
+pub const KEY_CHARACTERS_MAX: usize = 128;
+
+impl RepeatKey {
+    /// Reads the header of a request.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] when the key is empty, too long or not printable ASCII.
+    pub fn of(parts: &Parts) -> Result<Option<Arc<Self>>, Error> {
+        let Some(value) = parts.headers.get("idempotency-key") else { return Ok(None) };
+        let key = value.to_str().unwrap_or_default();
+        if key.is_empty() || key.len() > KEY_CHARACTERS_MAX || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(Error::invalid("Idempotency-Key", "应为1到128个可见ASCII字符"));
+        }
+        let target = format!("{} {}", parts.method, parts.uri.path_and_query().map_or("/", |target| target.as_str()));
+        Ok(Some(Arc::new(Self { key: key.to_owned(), target, body: OnceLock::new() })))
+    }
+}
+
+impl Deref for Caller {
+    type Target = Actor;
+
+    fn deref(&self) -> &Actor {
+        &self.actor
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Caller {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Refusal> {
+        // Every route is mounted behind a guard, which puts the caller there.
+        parts.extensions.get::<Caller>().cloned().ok_or(Refusal::Error(Error::Panicked))
+    }
+}

@@ -1,0 +1,150 @@
+//! What surrounds every route: the request's id and origin, CORS, security headers, the log line, the metrics, and the
+//! refusals that no route gives.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Instant as Stopwatch;
+
+use axum::Router;
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::{HeaderName, HeaderValue, Method, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::cors::{AllowOrigin, CorsLayer};
+
+use super::App;
+use super::error::Refusal;
+use super::guard::Admitted;
+use crate::error::Error;
+use crate::store::keys::{hex, random_bytes};
+
+/// Where a request came from, and the id that its answer and its log line carry.
+#[derive(Debug, Clone)]
+pub struct Origin {
+    /// The client's address.
+    pub address: IpAddr,
+    /// Random.
+    pub request_id: Arc<str>,
+}
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// How long a browser may remember the answer to a preflight, in seconds.
+const PREFLIGHT_S: u64 = 600;
+
+/// Puts the edge around the routes.
+pub fn around(router: Router<App>, app: &App) -> Router {
+    let router = router
+        .fallback(|| async { Refusal::NoRoute })
+        .method_not_allowed_fallback(|| async { Refusal::NoMethod })
+        .with_state(app.clone())
+        .layer(CatchPanicLayer::custom(|_| Refusal::Error(Error::Panicked).into_response()))
+        .layer(axum::middleware::from_fn_with_state(app.clone(), observe));
+    match cors(&app.config().cors_origins) {
+        Some(cors) => router.layer(cors),
+        None => router,
+    }
+}
+
+fn cors(origins: &[HeaderValue]) -> Option<CorsLayer> {
+    if origins.is_empty() {
+        return None;
+    }
+    let idempotency_key = HeaderName::from_static("idempotency-key");
+    Some(
+        CorsLayer::new()
+            .allow_origin(AllowOrigin::list(origins.to_vec()))
+            .allow_methods([Method::GET, Method::POST, Method::PUT, Method::DELETE])
+            .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE, idempotency_key])
+            .expose_headers([REQUEST_ID, header::RETRY_AFTER])
+            .max_age(std::time::Duration::from_secs(PREFLIGHT_S)),
+    )
+}
+
+async fn observe(State(app): State<App>, mut request: Request, next: Next) -> Response {
+    let started = Stopwatch::now();
+    let origin = match origin(&app, &request) {
+        Ok(origin) => origin,
+        Err(error) => return Refusal::Error(error).into_response(),
+    };
+    let method = request.method().clone();
+    let below_api = request.uri().path().starts_with("/api/");
+    request.extensions_mut().insert(origin.clone());
+    let span = tracing::info_span!("request", request_id = %origin.request_id);
+    let mut response = tracing::Instrument::instrument(next.run(request), span).await;
+    decorate(&mut response, &origin, below_api);
+    note(&method, &origin, &response, started);
+    response
+}
+
+fn decorate(response: &mut Response, origin: &Origin, below_api: bool) {
+    let headers = response.headers_mut();
+    if let Ok(id) = HeaderValue::from_str(&origin.request_id) {
+        headers.insert(REQUEST_ID, id);
+    }
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers
+        .entry(header::CONTENT_SECURITY_POLICY)
+        .or_insert(HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"));
+    if below_api {
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
+}
+
+fn note(method: &Method, origin: &Origin, response: &Response, started: Stopwatch) {
+    let admitted = response.extensions().get::<Admitted>();
+    let route = admitted.map_or("none", |admitted| admitted.route);
+    let status = response.status();
+    let elapsed = started.elapsed();
+    metrics::histogram!(
+        "canshi_http_request_seconds",
+        "method" => method_label(method),
+        "route" => route,
+        "status" => status.as_str().to_owned()
+    )
+    .record(elapsed.as_secs_f64());
+    tracing::info!(
+        target: "canshi::request",
+        request_id = %origin.request_id,
+        user_id = admitted.and_then(|admitted| admitted.user_id),
+        address = %origin.address,
+        method = method_label(method),
+        route,
+        status = status.as_u16(),
+        ms = elapsed.as_secs_f64() * 1000.0,
+        "answered"
+    );
+}
+
+/// A bounded set of labels, whatever methods clients invent.
+fn method_label(method: &Method) -> &'static str {
+    match method.as_str() {
+        "GET" => "GET",
+        "POST" => "POST",
+        "PUT" => "PUT",
+        "DELETE" => "DELETE",
+        "HEAD" => "HEAD",
+        "OPTIONS" => "OPTIONS",
+        _ => "other",
+    }
+}
+
+fn origin(app: &App, request: &Request) -> Result<Origin, Error> {
+    let peer = request
+        .extensions()
+        .get::<ConnectInfo<SocketAddr>>()
+        .map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |ConnectInfo(peer)| peer.ip().to_canonical());
+    let address =
+        if app.config().trusted_proxies.contains(&peer) { forwarded(app, request).unwrap_or(peer) } else { peer };
+    Ok(Origin { address, request_id: hex(&random_bytes::<12>()?).into() })
+}
+
+/// The client's address behind trusted proxies: the last hop that is not one of them.
+fn forwarded(app: &App, request: &Request) -> Option<IpAddr> {
+    let hops = request.headers().get("x-forwarded-for")?.to_str().ok()?;
+    hops.rsplit(',')
+        .map_while(|hop| hop.trim().parse::<IpAddr>().ok())
+        .find(|hop| !app.config().trusted_proxies.contains(hop))
+}

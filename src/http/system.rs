@@ -1,0 +1,133 @@
+//! What watchers and people ask of the program itself: is it alive, may it take traffic, how is it doing, what is its API.
+
+use std::sync::{Arc, OnceLock};
+
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use serde_json::json;
+use utoipa::ToSchema;
+
+use super::App;
+use super::answer::Answer;
+use super::caller::Caller;
+use super::endpoint::{Draft, Gives, Takes};
+use super::error::Refusal;
+use super::openapi;
+use super::route::{Rate, Route, get};
+use crate::domain::access::Access::Public;
+use crate::error::Error;
+
+/// The routes outside `/api`.
+pub fn routes() -> Vec<Route> {
+    vec![
+        get("/healthz", Public, alive).rate(Rate::Unlimited).summary("进程存活"),
+        get("/readyz", Public, ready).rate(Rate::Unlimited).summary("可以接收请求"),
+        get("/metrics", Public, metrics).rate(Rate::Unlimited).summary("Prometheus 指标"),
+        get("/openapi.json", Public, document).rate(Rate::Unlimited).summary("本接口文档"),
+        get("/docs", Public, docs).rate(Rate::Unlimited).summary("接口文档页面"),
+        get("/docs/", Public, docs_index).rate(Rate::Unlimited).summary("接口文档页面"),
+        get("/docs/{file}", Public, docs_file).rate(Rate::Unlimited).summary("接口文档页面的文件"),
+    ]
+}
+
+/// An answer that is not in the envelope.
+pub struct Page(Response);
+
+impl IntoResponse for Page {
+    fn into_response(self) -> Response {
+        self.0
+    }
+}
+
+impl Gives for Page {
+    fn describe(draft: &mut Draft) {
+        draft.status = 200;
+    }
+}
+
+/// The name of a file below `/docs`.
+pub struct FileName(String);
+
+impl<S: Send + Sync> axum::extract::FromRequestParts<S> for FileName {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut axum::http::request::Parts, state: &S) -> Result<Self, Refusal> {
+        let params = axum::extract::RawPathParams::from_request_parts(parts, state).await;
+        let params = params.map_err(|_| Refusal::NoRoute)?;
+        let (_, name) = params.iter().next().ok_or(Refusal::NoRoute)?;
+        Ok(Self(name.to_owned()))
+    }
+}
+
+impl Takes for FileName {
+    fn describe(draft: &mut Draft) {
+        draft.parameters.push(json!({"name": "file", "in": "path", "required": true, "schema": {"type": "string"}}));
+    }
+}
+
+#[derive(Serialize, ToSchema)]
+struct StateView {
+    /// Always `ok`; anything else is a refusal.
+    #[schema(example = "ok")]
+    status: &'static str,
+}
+
+async fn alive(State(_): State<App>) -> Result<Answer<StateView>, Refusal> {
+    Ok(Answer::new("正常", StateView { status: "ok" })?)
+}
+
+async fn ready(State(app): State<App>, caller: Caller) -> Result<Answer<StateView>, Refusal> {
+    if app.db().writes_waiting() >= crate::store::QUEUE_MAX as u64 {
+        return Err(Error::Busy.into());
+    }
+    app.read_rows(&caller, |tx, _| crate::store::health::answers(tx)).await?;
+    Ok(Answer::new("正常", StateView { status: "ok" })?)
+}
+
+async fn metrics(State(app): State<App>) -> Page {
+    app.measure();
+    let content_type = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
+    Page((content_type, app.metrics().render()).into_response())
+}
+
+async fn document(State(_): State<App>) -> Page {
+    static DOCUMENT: OnceLock<Arc<str>> = OnceLock::new();
+    let document = DOCUMENT.get_or_init(|| openapi::document(&super::routes()).to_string().into());
+    Page(([(header::CONTENT_TYPE, "application/json")], document.to_string()).into_response())
+}
+
+/// The page names its files relative to itself, so it needs the slash.
+async fn docs(State(_): State<App>) -> Page {
+    let mut headers = HeaderMap::new();
+    headers.insert(header::LOCATION, header::HeaderValue::from_static("/docs/"));
+    Page((StatusCode::PERMANENT_REDIRECT, headers).into_response())
+}
+
+async fn docs_index(State(_): State<App>) -> Page {
+    Page(docs_page("index.html"))
+}
+
+async fn docs_file(State(_): State<App>, FileName(name): FileName) -> Page {
+    Page(docs_page(&name))
+}
+
+/// Swagger UI, from the binary. Its pages may load what comes from here and nothing else.
+fn docs_page(name: &str) -> Response {
+    let config = Arc::new(utoipa_swagger_ui::Config::from("/openapi.json"));
+    match utoipa_swagger_ui::serve(name, config) {
+        Ok(Some(file)) => {
+            let policy =
+                "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'";
+            let headers =
+                [(header::CONTENT_TYPE, file.content_type.as_str()), (header::CONTENT_SECURITY_POLICY, policy)];
+            (headers, file.bytes.into_owned()).into_response()
+        }
+        Ok(None) => Refusal::NoRoute.into_response(),
+        Err(error) => {
+            tracing::error!(error = %error, "a page of the documentation could not be made");
+            Refusal::Error(Error::Panicked).into_response()
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! Everything that the site keeps: one SQLite file, one writer, a few readers, and one file per noun with its statements.
+//! It knows rows; it knows nothing of requests, answers or permissions.
+
+pub mod audit;
+pub mod backup;
+pub mod customers;
+pub mod db;
+pub mod employees;
+pub mod health;
+pub mod idempotency;
+pub mod keys;
+pub mod migrations;
+pub mod open;
+pub mod page;
+pub mod roles;
+pub mod rows;
+pub mod search;
+pub mod sessions;
+pub mod settings;
+pub mod tx;
+pub mod users;
+pub mod vault;
+mod writer;
+
+pub use db::Db;
+pub use tx::{ReadTx, WriteTx};
+pub use writer::QUEUE_MAX;
