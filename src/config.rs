@@ -10,6 +10,7 @@ use toml::{Table, Value};
 
 use crate::domain::time::Zone;
 use crate::http::app::EdgeConfig;
+use crate::store::backup::Retention;
 
 /// The commented defaults.
 pub const DEFAULTS: &str = include_str!("../packaging/canshi.toml");
@@ -51,17 +52,6 @@ pub enum Tls {
         /// The private key, PEM.
         key: PathBuf,
     },
-}
-
-/// How many backups of each age are kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Retention {
-    /// The newest of each of so many days.
-    pub daily: usize,
-    /// The newest of each of so many weeks.
-    pub weekly: usize,
-    /// The newest of each of so many months.
-    pub monthly: usize,
 }
 
 /// The configuration in force.

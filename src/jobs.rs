@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use tokio_cron_scheduler::{Job, JobScheduler, JobSchedulerError};
 
-use crate::config::{Config, Retention};
+use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::http::App;
 use crate::service::housekeeping;
-use crate::store::backup;
+use crate::store::backup::{self, Retention};
 use crate::store::open::BACKUPS;
 
 /// The jobs at work.

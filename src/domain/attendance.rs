@@ -130,7 +130,11 @@ pub fn days(punches: &[Punch], zone: &Zone) -> BTreeMap<Date, Day> {
         match punch.kind {
             PunchType::CheckIn => {
                 latest_check_in = Some(at);
-                days.entry(zone.day(at)).or_default().check_in_at.get_or_insert(at);
+                let day = days.entry(zone.day(at)).or_default();
+                if day.check_in_at.is_none() {
+                    // A check-out before the first check-in ended something else; the log keeps it.
+                    *day = Day { check_in_at: Some(at), check_out_at: None };
+                }
             }
             PunchType::CheckOut => {
                 let came = latest_check_in.filter(|came| at.ms_since(*came) < SHIFT_MS_MAX).unwrap_or(at);
@@ -188,6 +192,12 @@ mod tests {
         assert_eq!(days[&date(2024, 1, 2)].status(), Some(DayStatus::Incomplete));
         let earlier = super::days(&[check_in(at(1, 16, 0)), check_out(late.plus_ms(-1))], &zone());
         assert_eq!(earlier.len(), 1);
+    }
+
+    #[test]
+    fn a_check_out_before_the_first_check_in_does_not_end_the_day() {
+        let days = days(&[check_out(at(1, 3, 0)), check_in(at(1, 8, 0))], &zone());
+        assert_eq!(days[&date(2024, 1, 1)], Day { check_in_at: Some(at(1, 8, 0)), check_out_at: None });
     }
 
     #[test]

@@ -1,13 +1,22 @@
 //! One function per thing that a person does: load, decide, save. A function takes the transaction that its caller opened
 //! and the actor; it knows nothing of requests and answers.
 
+pub mod attendance;
 pub mod audit;
 pub mod auth;
 pub mod customers;
+pub mod directory;
+pub mod dishes;
+pub mod employees;
 pub mod housekeeping;
+pub mod menus;
+pub mod notifications;
 pub mod passwords;
+pub mod reports;
 pub mod roles;
 pub mod settings;
 pub mod setup;
 pub mod tokens;
+pub mod trail;
+pub mod transactions;
 pub mod users;

@@ -12,7 +12,6 @@ use rusqlite::{Connection, OpenFlags};
 use super::keys::Keys;
 use super::vault::Vault;
 use super::{migrations, open};
-use crate::config::Retention;
 use crate::domain::reports::ReportType;
 use crate::error::{Error, Result};
 
@@ -63,6 +62,17 @@ fn remove_if_there(path: &Path) -> Result<()> {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
         _ => Ok(()),
     }
+}
+
+/// How many backups of each age are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retention {
+    /// The newest of each of so many days.
+    pub daily: usize,
+    /// The newest of each of so many weeks.
+    pub weekly: usize,
+    /// The newest of each of so many months.
+    pub monthly: usize,
 }
 
 /// What the daily backups' names begin with.

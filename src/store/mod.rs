@@ -1,15 +1,20 @@
 //! Everything that the site keeps: one SQLite file, one writer, a few readers, and one file per noun with its statements.
 //! It knows rows; it knows nothing of requests, answers or permissions.
 
+pub mod attendance;
 pub mod audit;
 pub mod backup;
 pub mod customers;
 pub mod db;
+pub mod dishes;
 pub mod employees;
+pub mod examine;
 pub mod health;
 pub mod idempotency;
 pub mod keys;
+pub mod menus;
 pub mod migrations;
+pub mod notifications;
 pub mod open;
 pub mod page;
 pub mod roles;
@@ -17,6 +22,7 @@ pub mod rows;
 pub mod search;
 pub mod sessions;
 pub mod settings;
+pub mod transactions;
 pub mod tx;
 pub mod users;
 pub mod vault;

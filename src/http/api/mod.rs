@@ -1,12 +1,40 @@
 //! The endpoints, one file a noun.
 
+mod attendance;
+mod audit;
 mod auth;
 mod batch;
 mod customers;
+mod dishes;
+mod employees;
+mod menus;
+mod notifications;
+mod reports;
+mod roles;
+mod settings;
+mod transactions;
+mod users;
 
 use super::route::Route;
 
 /// Every endpoint below `/api`.
 pub fn routes() -> Vec<Route> {
-    [auth::routes(), customers::routes()].into_iter().flatten().collect()
+    [
+        attendance::routes(),
+        audit::routes(),
+        auth::routes(),
+        customers::routes(),
+        dishes::routes(),
+        employees::routes(),
+        menus::routes(),
+        notifications::routes(),
+        reports::routes(),
+        roles::routes(),
+        settings::routes(),
+        transactions::routes(),
+        users::routes(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }

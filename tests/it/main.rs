@@ -1,0 +1,18 @@
+//! Every test that goes through the edge of the site or through its real binary.
+
+mod app;
+mod access;
+mod attendance;
+mod auth;
+mod contract;
+mod crash;
+mod finance;
+mod idempotency;
+mod layers;
+mod openapi;
+mod operations;
+mod outbox;
+mod plans;
+mod process;
+mod seed;
+mod store;
