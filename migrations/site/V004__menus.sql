@@ -25,6 +25,8 @@ create table menus (
     deleted_at integer
 ) strict;
 create unique index menus_one_per_meal on menus (date, type) where deleted_at is null;
+create index menus_by_day
+    on menus (date, (case type when 'breakfast' then 1 when 'lunch' then 2 else 3 end), id) where deleted_at is null;
 create index menus_by_type on menus (type, date) where deleted_at is null;
 
 create table menu_dishes (

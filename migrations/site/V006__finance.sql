@@ -21,7 +21,8 @@ create index transactions_by_time on transactions (local_date, transaction_at, i
 create index transactions_by_type on transactions (type, local_date, transaction_at, id);
 create index transactions_by_category on transactions (category, local_date, transaction_at, id);
 create index transactions_by_method on transactions (payment_method, local_date, transaction_at, id);
-create index transactions_by_related on transactions (related_type, related_id) where related_id is not null;
+create index transactions_by_related on transactions (related_type, related_id, local_date, transaction_at, id)
+    where related_id is not null;
 
 -- Kept in the transaction of each write; `canshi doctor` compares it with the rows. A report and a list's total cost what
 -- these rows cost. `entries` counts voided ones too, `sum_fen` leaves them out. Derived, so it does not travel.

@@ -37,10 +37,11 @@ create table audit (
     after text,
     hash text not null
 ) strict;
-create index audit_by_user on audit (user_id, id);
-create index audit_by_noun on audit (noun, noun_id, id);
-create index audit_by_action on audit (action, id);
 create index audit_by_time on audit (at, id);
+create index audit_by_user on audit (user_id, at, id);
+create index audit_by_noun on audit (noun, at, id);
+create index audit_by_row on audit (noun, noun_id, at, id);
+create index audit_by_action on audit (action, at, id);
 
 -- The answer to a write that carried an Idempotency-Key, sealed, for 24 hours.
 create table idempotency_keys (

@@ -109,6 +109,18 @@ pub struct Day {
 }
 
 impl Day {
+    /// Adds a punch of the day that is later than all that were added before.
+    pub fn add(&mut self, punch: Punch) {
+        match punch.kind {
+            // A check-out before the first check-in ended something else; the log keeps it.
+            PunchType::CheckIn if self.check_in_at.is_none() => {
+                *self = Day { check_in_at: Some(punch.effective_at), check_out_at: None };
+            }
+            PunchType::CheckIn => {}
+            PunchType::CheckOut => self.check_out_at = Some(punch.effective_at),
+        }
+    }
+
     /// The status that follows from the punches; none for a day without any.
     pub const fn status(&self) -> Option<DayStatus> {
         match (self.check_in_at, self.check_out_at) {
@@ -119,6 +131,16 @@ impl Day {
     }
 }
 
+/// The date that a punch belongs to; `latest_check_in` is the newest one that is not after it.
+pub fn date_of(punch: Punch, latest_check_in: Option<Instant>, zone: &Zone) -> Date {
+    let at = punch.effective_at;
+    let came = match punch.kind {
+        PunchType::CheckIn => None,
+        PunchType::CheckOut => latest_check_in.filter(|came| at.ms_since(*came) < SHIFT_MS_MAX),
+    };
+    zone.day(came.unwrap_or(at))
+}
+
 /// The days that follow from one employee's punches.
 pub fn days(punches: &[Punch], zone: &Zone) -> BTreeMap<Date, Day> {
     let mut punches = punches.to_vec();
@@ -127,20 +149,10 @@ pub fn days(punches: &[Punch], zone: &Zone) -> BTreeMap<Date, Day> {
     let mut latest_check_in: Option<Instant> = None;
     for punch in punches {
         let at = punch.effective_at;
-        match punch.kind {
-            PunchType::CheckIn => {
-                latest_check_in = Some(at);
-                let day = days.entry(zone.day(at)).or_default();
-                if day.check_in_at.is_none() {
-                    // A check-out before the first check-in ended something else; the log keeps it.
-                    *day = Day { check_in_at: Some(at), check_out_at: None };
-                }
-            }
-            PunchType::CheckOut => {
-                let came = latest_check_in.filter(|came| at.ms_since(*came) < SHIFT_MS_MAX).unwrap_or(at);
-                days.entry(zone.day(came)).or_default().check_out_at = Some(at);
-            }
+        if punch.kind == PunchType::CheckIn {
+            latest_check_in = Some(at);
         }
+        days.entry(date_of(punch, latest_check_in, zone)).or_default().add(punch);
     }
     days
 }

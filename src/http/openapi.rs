@@ -89,7 +89,7 @@ fn good(draft: &Draft) -> Value {
 /// The statuses that a route may refuse with.
 fn refusals(route: &Route, draft: &Draft, writes: bool) -> Vec<u16> {
     if draft.answer.is_none() {
-        return vec![503];
+        return vec![404, 500];
     }
     let mut statuses = vec![];
     if writes || !draft.parameters.is_empty() {

@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde_json::json;
@@ -44,6 +44,21 @@ impl IntoResponse for Page {
 impl Gives for Page {
     fn describe(draft: &mut Draft) {
         draft.status = 200;
+    }
+}
+
+/// An answer that only says where to look.
+pub struct Moved(&'static str);
+
+impl IntoResponse for Moved {
+    fn into_response(self) -> Response {
+        (StatusCode::PERMANENT_REDIRECT, [(header::LOCATION, self.0)]).into_response()
+    }
+}
+
+impl Gives for Moved {
+    fn describe(draft: &mut Draft) {
+        draft.status = 308;
     }
 }
 
@@ -99,10 +114,8 @@ async fn document(State(_): State<App>) -> Page {
 }
 
 /// The page names its files relative to itself, so it needs the slash.
-async fn docs(State(_): State<App>) -> Page {
-    let mut headers = HeaderMap::new();
-    headers.insert(header::LOCATION, header::HeaderValue::from_static("/docs/"));
-    Page((StatusCode::PERMANENT_REDIRECT, headers).into_response())
+async fn docs(State(_): State<App>) -> Moved {
+    Moved("/docs/")
 }
 
 async fn docs_index(State(_): State<App>) -> Page {

@@ -1,15 +1,14 @@
 //! Punching, and the days that follow from it.
 
-use jiff::civil::Date;
 use serde_json::json;
 
 use super::audit::{Deed, record};
 use crate::domain::access::{Actor, Permission};
-use crate::domain::attendance::{Punch, PunchTime, PunchType, SHIFT_MS_MAX, days, punch_time};
+use crate::domain::attendance::{Punch, PunchTime, PunchType, SHIFT_MS_MAX, date_of, days, punch_time};
 use crate::domain::audit::Action;
 use crate::domain::ids::EmployeeId;
 use crate::domain::status::Status;
-use crate::domain::time::{DAY_MS, Instant, Zone};
+use crate::domain::time::{DAY_MS, Instant};
 use crate::error::{Error, Result};
 use crate::store::attendance::{self, AttendanceFilter, AttendanceRow, NOUN, NamedRow, PunchRow};
 use crate::store::employees;
@@ -64,8 +63,14 @@ pub fn punch(
         clock_suspect,
         recorded_by: actor.user_id(),
     };
+    let latest = attendance::latest_punch(tx, employee_id)?;
     attendance::insert_punch(tx, &entry)?;
-    let (row, changed) = derive(tx, employee_id, Punch { effective_at, kind })?;
+    let logged = Punch { effective_at, kind };
+    let (row, changed) = if latest.is_none_or(|latest| latest < effective_at) {
+        extend(tx, employee_id, logged)?
+    } else {
+        derive(tx, employee_id, logged)?
+    };
     let after = json!({
         "employee_id": employee_id.get(),
         "type": kind.as_str(),
@@ -125,7 +130,8 @@ fn derive(tx: &WriteTx<'_>, employee_id: EmployeeId, punch: Punch) -> Result<(At
     let at = punch.effective_at;
     let punches = attendance::punches_between(tx, employee_id, at.plus_ms(-WINDOW_MS), at.plus_ms(WINDOW_MS))?;
     let derived = days(&punches, tx.zone);
-    let own_date = day_of(punch, &punches, tx.zone);
+    let check_ins = punches.iter().filter(|other| other.kind == PunchType::CheckIn && other.effective_at <= at);
+    let own_date = date_of(punch, check_ins.map(|other| other.effective_at).max(), tx.zone);
     let today = tx.zone.day(at);
     let from = today.yesterday().unwrap_or(today);
     let until = today.tomorrow().unwrap_or(today);
@@ -135,7 +141,7 @@ fn derive(tx: &WriteTx<'_>, employee_id: EmployeeId, punch: Punch) -> Result<(At
     loop {
         let before = rows.iter().find(|row| row.date == date);
         let day = derived.get(&date).copied().unwrap_or_default();
-        let same = before.is_some_and(|row| row.check_in_at == day.check_in_at && row.check_out_at == day.check_out_at);
+        let same = before.is_some_and(|row| row.day() == day);
         let after = match (day.status(), before) {
             (Some(_), Some(row)) if same => Some(row.clone()),
             (Some(status), _) => Some(attendance::save_day(tx, employee_id, date, &day, status)?),
@@ -156,17 +162,19 @@ fn derive(tx: &WriteTx<'_>, employee_id: EmployeeId, punch: Punch) -> Result<(At
     own.ok_or_else(|| Error::Corrupt(format!("a punch of employee {employee_id} belongs to no day")))
 }
 
-/// The day that a logged punch belongs to.
-fn day_of(punch: Punch, punches: &[Punch], zone: &Zone) -> Date {
+/// What [`derive`] gives, for a punch that is later than all others of the employee: only its own day can change, whatever
+/// the length of the log.
+fn extend(tx: &WriteTx<'_>, employee_id: EmployeeId, punch: Punch) -> Result<(AttendanceRow, bool)> {
     let at = punch.effective_at;
-    let came = match punch.kind {
-        PunchType::CheckIn => None,
-        PunchType::CheckOut => punches
-            .iter()
-            .filter(|other| other.kind == PunchType::CheckIn && other.effective_at <= at)
-            .map(|other| other.effective_at)
-            .max()
-            .filter(|came| at.ms_since(*came) < SHIFT_MS_MAX),
-    };
-    zone.day(came.unwrap_or(at))
+    let latest_check_in = attendance::latest_check_in(tx, employee_id, at.plus_ms(-SHIFT_MS_MAX), at)?;
+    let date = date_of(punch, latest_check_in, tx.zone);
+    let before = attendance::days_between(tx, employee_id, date, date)?.pop();
+    let was = before.as_ref().map(AttendanceRow::day).unwrap_or_default();
+    let mut day = was;
+    day.add(punch);
+    match (before, day.status()) {
+        (Some(row), _) if day == was => Ok((row, false)),
+        (_, Some(status)) => Ok((attendance::save_day(tx, employee_id, date, &day, status)?, true)),
+        (_, None) => Err(Error::Corrupt(format!("a punch of employee {employee_id} belongs to no day"))),
+    }
 }

@@ -1,7 +1,7 @@
 //! Statements on `punches` and `attendance`.
 
 use jiff::civil::Date;
-use rusqlite::{Row, named_params};
+use rusqlite::{OptionalExtension, Row, named_params};
 
 use super::page::{Filter, Listed, Page};
 use super::rows::Day;
@@ -29,6 +29,13 @@ pub struct AttendanceRow {
     pub check_out_at: Option<Instant>,
     /// `present` or `incomplete`.
     pub status: String,
+}
+
+impl AttendanceRow {
+    /// The day as its punches made it.
+    pub fn day(&self) -> DayPunches {
+        DayPunches { check_in_at: self.check_in_at, check_out_at: self.check_out_at }
+    }
 }
 
 /// A day and the name of whose it is.
@@ -112,6 +119,25 @@ pub fn punches_between(tx: &ReadTx<'_>, employee: EmployeeId, from: Instant, unt
         punches.push(Punch { effective_at: row.get("effective_at")?, kind: row.get("type")? });
     }
     Ok(punches)
+}
+
+/// When the employee's latest punch counts.
+pub fn latest_punch(tx: &ReadTx<'_>, employee: EmployeeId) -> Result<Option<Instant>> {
+    let sql = "select max(effective_at) from punches where employee_id = ?1";
+    Ok(tx.connection.prepare_cached(sql)?.query_row([employee], |row| row.get(0))?)
+}
+
+/// The employee's latest check-in after one moment and not after another.
+pub fn latest_check_in(
+    tx: &ReadTx<'_>,
+    employee: EmployeeId,
+    after: Instant,
+    until: Instant,
+) -> Result<Option<Instant>> {
+    let sql = "select effective_at from punches
+               where employee_id = ?1 and effective_at > ?2 and effective_at <= ?3 and type = 'check_in'
+               order by effective_at desc limit 1";
+    Ok(tx.connection.prepare_cached(sql)?.query_row((employee, after, until), |row| row.get(0)).optional()?)
 }
 
 /// The id that the next day of this site gets.

@@ -107,7 +107,7 @@ pub fn list(tx: &ReadTx<'_>, filter: &AuditFilter, page: Page) -> Result<Listed<
         .when("action = ?", filter.action)
         .when("at >= ?", filter.from)
         .when("at < ?", filter.until)
-        .list(tx, (COLUMNS, "audit", "id desc"), page, |row| Ok(read(row)?))
+        .list(tx, (COLUMNS, "audit", "at desc, id desc"), page, |row| Ok(read(row)?))
 }
 
 /// Follows the whole chain; gives its length.

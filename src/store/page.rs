@@ -11,6 +11,9 @@ pub const PAGE_SIZE_MAX: u32 = 100;
 /// Rows on one page unless the caller says otherwise.
 pub const PAGE_SIZE_DEFAULT: u32 = 10;
 
+/// Where the log names the statements of lists, without their values.
+pub const SQL: &str = "canshi::sql";
+
 /// Which part of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Page {
@@ -73,6 +76,7 @@ impl<'v> Filter<'v> {
     /// How many rows of `from` pass.
     pub fn count(&self, tx: &ReadTx<'_>, from: &str) -> Result<i64> {
         let sql = format!("select count(*) from {from}{}", self.clause());
+        tracing::trace!(target: SQL, sql);
         let mut statement = tx.connection.prepare_cached(&sql)?;
         Ok(statement.query_row(params_from_iter(self.values.iter()), |row| row.get(0))?)
     }
@@ -86,6 +90,7 @@ impl<'v> Filter<'v> {
         read: impl Fn(&Row<'_>) -> Result<T>,
     ) -> Result<Vec<T>> {
         let sql = format!("select {columns} from {from}{} order by {order} limit {limit} offset ?", self.clause());
+        tracing::trace!(target: SQL, sql);
         let mut statement = tx.connection.prepare_cached(&sql)?;
         let values = self.values.iter().map(|value| &**value).chain([&offset as &dyn ToSql]);
         let mut rows = statement.query(params_from_iter(values))?;

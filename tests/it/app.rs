@@ -126,13 +126,15 @@ impl TestApp {
 
     /// Logs in and gives the token.
     pub async fn login(&self, username: &str, password: &str) -> String {
-        let reply = self.send(Method::POST, "/api/auth/login", &[], Some(json!({"username": username, "password": password})));
+        let reply =
+            self.send(Method::POST, "/api/auth/login", &[], Some(json!({"username": username, "password": password})));
         reply.await.expect(200)["token"].as_str().unwrap().to_owned()
     }
 
     /// Adds a user of this role and logs it in.
     pub async fn user(&self, role: &str, links: Value) -> String {
-        let mut body = json!({"username": format!("{role}-user"), "password": "password-1", "role": role, "name": "某人"});
+        let mut body =
+            json!({"username": format!("{role}-user"), "password": "password-1", "role": role, "name": "某人"});
         for (key, value) in links.as_object().unwrap() {
             body[key] = value.clone();
         }

@@ -64,7 +64,8 @@ fn nothing_acknowledged_is_lost_or_doubled_by_a_kill() {
             while next.load(Ordering::Relaxed) < until && clients.iter().any(|client| !client.is_finished()) {
                 std::thread::sleep(Duration::from_micros(50 + (round * 37) % 400));
             }
-            let killer = std::process::Command::new("kill").args(["-9", &site.child.id().to_string()]).status().unwrap();
+            let killer =
+                std::process::Command::new("kill").args(["-9", &site.child.id().to_string()]).status().unwrap();
             assert!(killer.success());
             stop.store(true, Ordering::Relaxed);
             clients.into_iter().map(|client| client.join().unwrap()).collect()

@@ -55,9 +55,10 @@ fn arrows_point_down_only() {
             if line.trim_start().starts_with("//") {
                 continue;
             }
-            let named = line.split("crate::").skip(1).map(|rest| {
-                rest.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or_default()
-            });
+            let named = line
+                .split("crate::")
+                .skip(1)
+                .map(|rest| rest.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or_default());
             for name in named.filter(|name| ARROWS.iter().any(|(module, _)| module == name)) {
                 if !allowed.contains(&name) {
                     wrong.push(format!("src/{}:{} names {name}", relative.display(), number + 1));

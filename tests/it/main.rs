@@ -1,13 +1,13 @@
 //! Every test that goes through the edge of the site or through its real binary.
 
 mod app;
-mod access;
-mod attendance;
-mod auth;
+//WAIT mod access;
+//WAIT mod attendance;
+//WAIT mod auth;
 mod contract;
 mod crash;
-mod finance;
-mod idempotency;
+//WAIT mod finance;
+//WAIT mod idempotency;
 mod layers;
 mod openapi;
 mod operations;
@@ -15,4 +15,4 @@ mod outbox;
 mod plans;
 mod process;
 mod seed;
-mod store;
+//WAIT mod store;

@@ -50,7 +50,9 @@ fn a_wrong_or_truncated_backup_is_refused() {
     for byte in &mut flipped[4096..8192] {
         *byte = !*byte;
     }
-    for (name, bytes) in [("half", &whole[..whole.len() / 2]), ("text", b"not a database".as_slice()), ("bits", &flipped)] {
+    for (name, bytes) in
+        [("half", &whole[..whole.len() / 2]), ("text", b"not a database".as_slice()), ("bits", &flipped)]
+    {
         let bad = directory.path().join(name);
         fs::write(&bad, bytes).unwrap();
         let into = directory.path().join(format!("into-{name}"));
@@ -77,7 +79,8 @@ fn wrong_use_is_refused_with_a_reason() {
     let demo = canshi(&["serve", "--data", data, "--listen", "127.0.0.1:0", "--demo"]).output().unwrap();
     assert_eq!(demo.status.code(), Some(1));
     assert!(text(&demo).contains("empty"), "{}", text(&demo));
-    let zone = canshi(&["serve", "--data", data, "--listen", "127.0.0.1:0"]).env("CANSHI_TIME_ZONE", "UTC").output().unwrap();
+    let zone =
+        canshi(&["serve", "--data", data, "--listen", "127.0.0.1:0"]).env("CANSHI_TIME_ZONE", "UTC").output().unwrap();
     assert_eq!(zone.status.code(), Some(1));
 }
 
@@ -101,7 +104,10 @@ fn the_doctor_finds_what_was_tampered_with() {
         let healthy = doctor();
         assert!(healthy.status.success(), "{undo}: {}", text(&healthy));
     };
-    tampered("update transaction_totals set sum_fen = sum_fen + 1", "update transaction_totals set sum_fen = sum_fen - 1");
+    tampered(
+        "update transaction_totals set sum_fen = sum_fen + 1",
+        "update transaction_totals set sum_fen = sum_fen - 1",
+    );
     let trigger: String = connection
         .query_row("select sql from sqlite_schema where name = 'capture_audit_update'", [], |row| row.get(0))
         .unwrap();

@@ -53,7 +53,8 @@ async fn every_travelling_table_is_written_to_and_replays() {
     let dish = app.post("/api/dishes", json!({"name": "清蒸鱼", "category": "肉菜", "price": 58.00})).await.expect(201);
     let second = app.post("/api/dishes", json!({"name": "白米饭", "category": "主食"})).await.expect(201);
     let dishes = json!([{"dish_id": dish["id"], "quantity": 2}, {"dish_id": second["id"], "quantity": 1}]);
-    let menu = app.post("/api/menus", json!({"date": "2024-01-01", "type": "lunch", "dishes": dishes})).await.expect(201);
+    let menu =
+        app.post("/api/menus", json!({"date": "2024-01-01", "type": "lunch", "dishes": dishes})).await.expect(201);
     let fewer = json!({"dishes": [{"dish_id": second["id"], "quantity": 3}]});
     app.put(&format!("/api/menus/{}", menu["id"]), fewer).await.expect(200);
     let employee = app.post("/api/employees", json!({"name": "王五", "position": "厨师"})).await.expect(201);
@@ -73,9 +74,8 @@ async fn every_travelling_table_is_written_to_and_replays() {
     app.post("/api/notifications/1/read", json!({})).await.expect(200);
     let connection = app.rows();
     for table in TRAVELLING {
-        let changes: i64 = connection
-            .query_row("select count(*) from outbox where tbl = ?1", [table], |row| row.get(0))
-            .unwrap();
+        let changes: i64 =
+            connection.query_row("select count(*) from outbox where tbl = ?1", [table], |row| row.get(0)).unwrap();
         assert!(changes > 0, "nothing of {table} was captured");
     }
 }

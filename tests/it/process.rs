@@ -60,12 +60,6 @@ impl Site {
         answer["data"]["token"].as_str().unwrap().to_owned()
     }
 
-    /// Kills the process without warning.
-    pub fn kill(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
-
     /// Asks the process to stop and gives how long it took.
     pub fn terminate(&mut self) -> Duration {
         let started = Instant::now();
@@ -84,7 +78,13 @@ impl Drop for Site {
 }
 
 /// One request on a connection of its own; `None` when no whole answer came.
-pub fn request(address: SocketAddr, method: &str, path: &str, token: &str, body: Option<&Value>) -> Option<(u16, Value)> {
+pub fn request(
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    token: &str,
+    body: Option<&Value>,
+) -> Option<(u16, Value)> {
     let mut stream = TcpStream::connect(address).ok()?;
     exchange(&mut stream, method, path, token, body)
 }
