@@ -7,7 +7,7 @@ use axum::extract::{FromRequest, FromRequestParts, RawPathParams, Request};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
@@ -146,8 +146,13 @@ impl<T: DeserializeOwned + Labels + ToSchema, S: Sync> FromRequest<S> for Body<T
             return Err(Error::invalid("", NOT_AN_OBJECT).into());
         }
         let mut deserializer = serde_json::Deserializer::from_slice(&bytes);
-        let body = serde_path_to_error::deserialize(&mut deserializer)
-            .map_err(|error| Refusal::Error(refused(&error, T::LABELS)))?;
+        let body =
+            serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+                match serde_json::from_slice::<IgnoredAny>(&bytes) {
+                    Ok(_) => refused(&error, T::LABELS),
+                    Err(_) => Error::invalid("", NOT_JSON),
+                }
+            })?;
         deserializer.end().map_err(|_| Error::invalid("", NOT_JSON))?;
         if let Some(repeat) = repeat {
             // Nobody else reads this request's body.

@@ -40,7 +40,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 const PUNCH_CLIENTS: [usize; 4] = [1, 8, 32, 128];
 const READ_CLIENTS: usize = 8;
-const EMPLOYEES: usize = 200;
+const EMPLOYEES: usize = 500;
 const CUSTOMERS: usize = 2_000;
 const TRANSACTIONS: usize = 200_000;
 /// Items of one batch.

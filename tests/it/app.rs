@@ -1,13 +1,13 @@
 //! The site in a test: its real router over a temporary database, with a clock that stands still until it is set.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use arc_swap::ArcSwap;
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request};
-use canshi::domain::time::{Instant, Zone};
+use canshi::domain::time::{HOUR_MS, Instant, Zone};
 use canshi::http::app::EdgeConfig;
 use canshi::http::{self, App};
 use canshi::service::auth::Auth;
@@ -33,9 +33,10 @@ pub struct TestApp {
     router: Router,
     pub db: Option<Db>,
     pub clock: Arc<AtomicI64>,
-    pub directory: tempfile::TempDir,
+    _directory: tempfile::TempDir,
     writer: Option<WriterThread>,
     admin: String,
+    renewed: Mutex<Option<(String, i64)>>,
 }
 
 /// What came back.
@@ -99,9 +100,10 @@ impl TestApp {
             router: http::router(&app),
             db: Some(db),
             clock,
-            directory,
+            _directory: directory,
             writer: Some(writer),
             admin: String::new(),
+            renewed: Mutex::new(None),
         };
         site.admin = site.login("admin", PASSWORD).await;
         site
@@ -173,24 +175,39 @@ impl TestApp {
         &self.admin
     }
 
+    /// The administrator's token, a new one when the clock was moved away from the old one's time.
+    async fn fresh(&self) -> String {
+        let now = self.clock.load(Ordering::SeqCst);
+        let kept = self.renewed.lock().unwrap().clone();
+        match kept {
+            Some((token, at)) if (now - at).abs() < HOUR_MS => token,
+            None if (now - MORNING).abs() < HOUR_MS => self.admin.clone(),
+            _ => {
+                let token = self.login("admin", PASSWORD).await;
+                *self.renewed.lock().unwrap() = Some((token.clone(), now));
+                token
+            }
+        }
+    }
+
     /// The administrator reads.
     pub async fn get(&self, path: &str) -> Reply {
-        self.by(&self.admin, Method::GET, path, None).await
+        self.by(&self.fresh().await, Method::GET, path, None).await
     }
 
     /// The administrator makes or does something.
     pub async fn post(&self, path: &str, body: Value) -> Reply {
-        self.by(&self.admin, Method::POST, path, Some(body)).await
+        self.by(&self.fresh().await, Method::POST, path, Some(body)).await
     }
 
     /// The administrator changes something.
     pub async fn put(&self, path: &str, body: Value) -> Reply {
-        self.by(&self.admin, Method::PUT, path, Some(body)).await
+        self.by(&self.fresh().await, Method::PUT, path, Some(body)).await
     }
 
     /// The administrator removes something.
     pub async fn delete(&self, path: &str) -> Reply {
-        self.by(&self.admin, Method::DELETE, path, None).await
+        self.by(&self.fresh().await, Method::DELETE, path, None).await
     }
 
     /// A connection of its own to the database, to look at rows.

@@ -2,11 +2,12 @@
 
 use std::collections::HashMap;
 use std::net::TcpStream;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use rusqlite::Connection;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::process::{Site, canshi, exchange, free_address, request};
 
@@ -18,27 +19,61 @@ fn rounds() -> u64 {
     std::env::var("CANSHI_CRASH_ROUNDS").ok().map_or(ROUNDS, |rounds| rounds.parse().unwrap())
 }
 
-/// Adds entries, each with its own amount as its name, until the connection breaks; gives those that were acknowledged.
-fn write_until_cut(site: &Site, token: &str, next: &AtomicU64, stop: &AtomicBool) -> Vec<u64> {
-    let mut acknowledged = Vec::new();
+/// What one client was told.
+struct Acknowledged {
+    employee: i64,
+    punches: i64,
+    entries: Vec<u64>,
+}
+
+/// Punches for one employee and adds entries, each named by its own number, until the connection breaks.
+fn write_until_cut(site: &Site, token: &str, employee: i64, next: &AtomicU64) -> Acknowledged {
+    let mut acknowledged = Acknowledged { employee, punches: 0, entries: Vec::new() };
     let Ok(mut stream) = TcpStream::connect(site.address) else { return acknowledged };
-    while !stop.load(Ordering::Relaxed) {
+    loop {
         let mark = next.fetch_add(1, Ordering::Relaxed);
-        let body = json!({"employee_id": 1, "type": if mark % 2 == 0 { "check_in" } else { "check_out" }});
-        let path = "/api/employees/attendance";
-        match exchange(&mut stream, "POST", path, token, Some(&body)) {
-            Some((200, _)) => {}
+        let body =
+            json!({"employee_id": employee, "type": if mark.is_multiple_of(2) { "check_in" } else { "check_out" }});
+        match exchange(&mut stream, "POST", "/api/employees/attendance", token, Some(&body)) {
+            Some((200, _)) => acknowledged.punches += 1,
             Some((status, answer)) => panic!("{status} {answer}"),
-            None => break,
+            None => return acknowledged,
         }
         let body = json!({"type": "income", "category": "餐费", "amount": 1, "description": mark.to_string()});
         match exchange(&mut stream, "POST", "/api/finance/transactions", token, Some(&body)) {
-            Some((201, _)) => acknowledged.push(mark),
+            Some((201, _)) => acknowledged.entries.push(mark),
             Some((status, answer)) => panic!("{status} {answer}"),
-            None => break,
+            None => return acknowledged,
         }
     }
-    acknowledged
+}
+
+/// Starts the site, lets the clients write, and kills it after so many requests, at another moment every round.
+fn one_round(data: &Path, round: u64, next: &AtomicU64) -> Vec<Acknowledged> {
+    let mut site = Site::start(data);
+    let token = site.login();
+    let staff: Vec<Value> = (0..CLIENTS).map(|_| json!({"name": "王五", "position": "厨师"})).collect();
+    let (status, answer) =
+        request(site.address, "POST", "/api/employees/batch", &token, Some(&json!({"create": staff}))).unwrap();
+    assert_eq!(status, 200, "{answer}");
+    let seen = std::thread::scope(|scope| {
+        let clients: Vec<_> = (0..CLIENTS as usize)
+            .map(|client| {
+                let employee = answer["data"]["created"][client]["id"].as_i64().unwrap();
+                let (site, token) = (&site, &token);
+                scope.spawn(move || write_until_cut(site, token, employee, next))
+            })
+            .collect();
+        let until = next.load(Ordering::Relaxed) + 1 + (round * 7919) % 60;
+        while next.load(Ordering::Relaxed) < until && clients.iter().any(|client| !client.is_finished()) {
+            std::thread::yield_now();
+        }
+        let killed = Command::new("kill").args(["-9", &site.child.id().to_string()]).status().unwrap();
+        assert!(killed.success());
+        clients.into_iter().map(|client| client.join().unwrap()).collect()
+    });
+    site.child.wait().unwrap();
+    seen
 }
 
 #[test]
@@ -46,46 +81,24 @@ fn nothing_acknowledged_is_lost_or_doubled_by_a_kill() {
     let directory = tempfile::tempdir().unwrap();
     let data = directory.path().join("data");
     let next = AtomicU64::new(0);
-    let mut acknowledged: Vec<u64> = Vec::new();
-    let mut punched = 0;
-    for round in 0..rounds() {
-        let mut site = Site::start(&data);
-        let token = site.login();
-        if round == 0 {
-            let body = json!({"name": "王五", "position": "厨师"});
-            assert_eq!(request(site.address, "POST", "/api/employees", &token, Some(&body)).unwrap().0, 201);
-        }
-        let stop = AtomicBool::new(false);
-        let seen: Vec<Vec<u64>> = std::thread::scope(|scope| {
-            let clients: Vec<_> =
-                (0..CLIENTS).map(|_| scope.spawn(|| write_until_cut(&site, &token, &next, &stop))).collect();
-            // The moment of the kill differs from round to round: after so many answers, not after so much time.
-            let until = next.load(Ordering::Relaxed) + 1 + (round * 7919) % 60;
-            while next.load(Ordering::Relaxed) < until && clients.iter().any(|client| !client.is_finished()) {
-                std::thread::sleep(Duration::from_micros(50 + (round * 37) % 400));
-            }
-            let killer =
-                std::process::Command::new("kill").args(["-9", &site.child.id().to_string()]).status().unwrap();
-            assert!(killer.success());
-            stop.store(true, Ordering::Relaxed);
-            clients.into_iter().map(|client| client.join().unwrap()).collect()
-        });
-        site.child.wait().unwrap();
-        punched += seen.iter().map(Vec::len).sum::<usize>();
-        acknowledged.extend(seen.into_iter().flatten());
-    }
-    let site = Site::start(&data);
-    drop(site);
+    let seen: Vec<Acknowledged> = (0..rounds()).flat_map(|round| one_round(&data, round, &next)).collect();
+    drop(Site::start(&data));
     let connection = Connection::open(data.join("canshi.db")).unwrap();
     let mut statement = connection.prepare("select description, count(*) from transactions group by 1").unwrap();
     let rows = statement.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?))).unwrap();
     let kept: HashMap<String, i64> = rows.map(Result::unwrap).collect();
     assert!(kept.values().all(|count| *count == 1), "an entry is doubled");
-    let lost: Vec<&u64> = acknowledged.iter().filter(|mark| !kept.contains_key(&mark.to_string())).collect();
-    assert!(lost.is_empty(), "acknowledged but lost: {lost:?}");
-    assert!(acknowledged.len() as u64 >= rounds(), "the clients hardly wrote: {}", acknowledged.len());
-    let punches: i64 = connection.query_row("select count(*) from punches", [], |row| row.get(0)).unwrap();
-    assert!(punches >= punched as i64, "{punched} punches were acknowledged, {punches} are there");
+    for client in &seen {
+        let lost: Vec<_> = client.entries.iter().filter(|mark| !kept.contains_key(&mark.to_string())).collect();
+        assert!(lost.is_empty(), "acknowledged but lost: {lost:?}");
+        let sql = "select count(*) from punches where employee_id = ?1";
+        let punches: i64 = connection.query_row(sql, [client.employee], |row| row.get(0)).unwrap();
+        // The one that was on its way at the kill may be there without having been acknowledged.
+        let exactly = client.punches..=client.punches + 1;
+        assert!(exactly.contains(&punches), "{} punches were acknowledged, {punches} are there", client.punches);
+    }
+    let acknowledged: i64 = seen.iter().map(|client| client.punches).sum();
+    assert!(acknowledged >= 5 * rounds() as i64, "the clients hardly wrote: {acknowledged}");
     crate::outbox::assert_replays(&connection);
     let doctor = canshi(&["doctor", "--data", data.to_str().unwrap()]).output().unwrap();
     assert!(doctor.status.success(), "{}", String::from_utf8_lossy(&doctor.stdout));
@@ -102,10 +115,10 @@ fn a_full_disk_refuses_writes_keeps_everything_and_recovers() {
         binary = env!("CARGO_BIN_EXE_canshi"),
     );
     let mut command = canshi(&[]);
-    let mut unshare = std::process::Command::new("unshare");
+    let mut unshare = Command::new("unshare");
     unshare.args(["--map-root-user", "--mount", "sh", "-c", &script]);
     unshare.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    command.stdin(std::process::Stdio::null());
+    command.stdin(Stdio::null());
     let site = Site::spawn(unshare, address);
     let token = site.login();
     let inside = |path: &str| format!("/proc/{}/root{}/{path}", site.child.id(), directory.path().display());
@@ -129,13 +142,13 @@ fn a_full_disk_refuses_writes_keeps_everything_and_recovers() {
         answer["data"]["total"].as_i64().unwrap()
     };
     assert_eq!(total(200), written, "reads go on and see what was acknowledged");
-    let remount = std::process::Command::new("nsenter")
+    let remount = Command::new("nsenter")
         .args(["--target", &site.child.id().to_string(), "--user", "--mount", "--preserve-credentials"])
         .args(["mount", "-o", "remount,size=64m", directory.path().to_str().unwrap()])
         .output()
         .unwrap();
     assert!(remount.status.success(), "{}", String::from_utf8_lossy(&remount.stderr));
-    assert!(std::path::Path::new(&inside("data/canshi.db")).exists());
+    assert!(Path::new(&inside("data/canshi.db")).exists());
     assert_eq!(post().0, 201, "room again, and it writes again");
     assert_eq!(total(200), written + 1);
 }

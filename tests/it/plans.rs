@@ -120,11 +120,9 @@ fn literals(source: &str) -> Vec<String> {
             '/' if characters.peek() == Some(&'/') => {
                 characters.by_ref().take_while(|c| *c != '\n').for_each(drop);
             }
-            '\'' => {
-                // A character literal or a lifetime: neither holds a statement.
-                if characters.peek() == Some(&'"') {
-                    characters.next();
-                }
+            // A quoted quotation mark begins no text.
+            '\'' if characters.peek() == Some(&'"') => {
+                characters.next();
             }
             '"' => {
                 let mut text = String::new();
