@@ -162,7 +162,7 @@ fn derive(tx: &WriteTx<'_>, employee_id: EmployeeId, punch: Punch) -> Result<(At
     own.ok_or_else(|| Error::Corrupt(format!("a punch of employee {employee_id} belongs to no day")))
 }
 
-/// What [`derive`] gives, for a punch that is later than all others of the employee: only its own day can change, whatever
+/// What `derive` gives, for a punch that is later than all others of the employee: only its own day can change, whatever
 /// the length of the log.
 fn extend(tx: &WriteTx<'_>, employee_id: EmployeeId, punch: Punch) -> Result<(AttendanceRow, bool)> {
     let at = punch.effective_at;
