@@ -1,10 +1,11 @@
 //! Logs and metrics: daily JSON files with retention, a level that changes at run time, and the Prometheus registry.
 
+mod lines;
+
 use std::path::Path;
 use std::sync::Arc;
 
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
-use tracing_appender::non_blocking::WorkerGuard;
 use tracing_appender::rolling::{RollingFileAppender, Rotation};
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::SubscriberExt as _;
@@ -12,6 +13,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{Layer as _, fmt, reload};
 
 use crate::domain::settings::LogLevel;
+use lines::{Lines, LinesGuard};
 
 /// Log files that are kept, one a day.
 const LOG_FILES_MAX: usize = 30;
@@ -40,7 +42,7 @@ impl LogControl {
 ///
 /// # Errors
 /// When the directory can't be written to.
-pub fn start(directory: &Path) -> std::io::Result<(LogControl, WorkerGuard)> {
+pub fn start(directory: &Path) -> std::io::Result<(LogControl, LinesGuard)> {
     std::fs::create_dir_all(directory)?;
     let files = RollingFileAppender::builder()
         .rotation(Rotation::DAILY)
@@ -49,7 +51,7 @@ pub fn start(directory: &Path) -> std::io::Result<(LogControl, WorkerGuard)> {
         .max_log_files(LOG_FILES_MAX)
         .build(directory)
         .map_err(std::io::Error::other)?;
-    let (writer, guard) = tracing_appender::non_blocking(files);
+    let (writer, guard) = Lines::start(files)?;
     let (level, handle) = reload::Layer::new(LevelFilter::INFO);
     let to_files = fmt::layer().json().flatten_event(true).with_span_list(false).with_writer(writer).with_filter(level);
     let to_terminal = fmt::layer().with_writer(std::io::stderr).with_filter(LevelFilter::WARN);
