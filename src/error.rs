@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use crate::domain::time::EndsBeforeStart;
+
 /// A parameter that can't be used, named as the caller named it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{field}: {error}")]
@@ -72,6 +74,12 @@ impl Error {
     /// A refusal of one parameter.
     pub fn invalid(field: impl Into<Cow<'static, str>>, error: impl Into<Cow<'static, str>>) -> Self {
         Error::Invalid(Invalid { field: field.into(), error: error.into() })
+    }
+}
+
+impl From<EndsBeforeStart> for Error {
+    fn from(error: EndsBeforeStart) -> Self {
+        Error::invalid("end_date", error.to_string())
     }
 }
 

@@ -93,7 +93,8 @@ fn greet(
     say(&format!("canshi is serving {} at {url}", arguments.data.display()))?;
     let password = match first {
         FirstPassword::SetBefore => return Ok(()),
-        FirstPassword::Given => "$CANSHI_ADMIN_PASSWORD".to_owned(),
+        // Out of the single quotes, which the shell does not look into.
+        FirstPassword::Given => "'\"$CANSHI_ADMIN_PASSWORD\"'".to_owned(),
         FirstPassword::Made(password) => {
             say(&format!("\nThe administrator's password, shown only this once:\n  admin  {password}"))?;
             password.clone()

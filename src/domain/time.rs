@@ -38,6 +38,19 @@ impl fmt::Debug for Zone {
     }
 }
 
+/// A period that ends before it begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("结束日期不能早于开始日期")]
+pub struct EndsBeforeStart;
+
+/// Checks that a period, both days included, ends no earlier than it begins; either end may be open.
+pub fn check_period(start: Option<Date>, end: Option<Date>) -> Result<(), EndsBeforeStart> {
+    match (start, end) {
+        (Some(start), Some(end)) if end < start => Err(EndsBeforeStart),
+        _ => Ok(()),
+    }
+}
+
 /// The name is in no time zone database.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("unknown time zone {0:?}")]

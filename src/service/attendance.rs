@@ -8,7 +8,7 @@ use crate::domain::attendance::{Punch, PunchTime, PunchType, SHIFT_MS_MAX, date_
 use crate::domain::audit::Action;
 use crate::domain::ids::EmployeeId;
 use crate::domain::status::Status;
-use crate::domain::time::{DAY_MS, Instant};
+use crate::domain::time::{DAY_MS, Instant, check_period};
 use crate::error::{Error, Result};
 use crate::store::attendance::{self, AttendanceFilter, AttendanceRow, NOUN, NamedRow, PunchRow};
 use crate::store::employees;
@@ -91,11 +91,7 @@ pub fn punch(
 /// [`Error::Forbidden`] when it asks for somebody else's and may see only its own; [`Error::Invalid`] when the period ends
 /// before it begins.
 pub fn list(tx: &ReadTx<'_>, actor: &Actor, mut filter: AttendanceFilter, page: Page) -> Result<Listed<NamedRow>> {
-    if let (Some(start), Some(end)) = (filter.start_date, filter.end_date)
-        && end < start
-    {
-        return Err(Error::invalid("end_date", "结束日期不能早于开始日期"));
-    }
+    check_period(filter.start_date, filter.end_date)?;
     if !actor.may(Permission::AttendanceRead) {
         let own = actor.employee_id();
         if filter.employee_id.is_some() && filter.employee_id != own {

@@ -10,6 +10,7 @@ use crate::domain::access::Actor;
 use crate::domain::audit::Action;
 use crate::domain::ids::{DishId, MenuId};
 use crate::domain::menus::Meal;
+use crate::domain::time::check_period;
 use crate::error::{Error, Result};
 use crate::store::menus::{self, Menu, MenuDish, MenuFilter, NOUN};
 use crate::store::page::{Listed, Page};
@@ -115,11 +116,7 @@ pub fn read(tx: &ReadTx<'_>, id: MenuId) -> Result<Menu> {
 /// # Errors
 /// [`Error::Invalid`] when the period ends before it begins.
 pub fn list(tx: &ReadTx<'_>, filter: &MenuFilter, page: Page) -> Result<Listed<Menu>> {
-    if let (Some(from), Some(to)) = (filter.from, filter.to)
-        && to < from
-    {
-        return Err(Error::invalid("end_date", "结束日期不能早于开始日期"));
-    }
+    check_period(filter.from, filter.to)?;
     menus::list(tx, filter, page)
 }
 

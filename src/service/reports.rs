@@ -7,6 +7,7 @@ use jiff::civil::Date;
 
 use crate::domain::money::Fen;
 use crate::domain::reports::ReportType;
+use crate::domain::time::check_period;
 use crate::domain::transactions::Direction;
 use crate::error::{Error, Result};
 use crate::store::ReadTx;
@@ -56,9 +57,7 @@ pub struct PeriodSum {
 /// [`Error::Invalid`] when the range ends before it begins or has more than [`PERIODS_MAX`] periods.
 pub fn report(tx: &ReadTx<'_>, report_type: ReportType, start: Option<Date>, end: Option<Date>) -> Result<Report> {
     let (start, end) = range(report_type, (start, end), tx.zone.day(tx.now));
-    if end < start {
-        return Err(Error::invalid("end_date", "结束日期不能早于开始日期"));
-    }
+    check_period(Some(start), Some(end))?;
     let periods = first_days(report_type, start, end)?;
     let totals = totals_between(tx, start, end)?;
     let several = periods.len() > 1;

@@ -8,7 +8,7 @@ use crate::domain::access::Actor;
 use crate::domain::audit::Action;
 use crate::domain::ids::TransactionId;
 use crate::domain::money::Fen;
-use crate::domain::time::Instant;
+use crate::domain::time::{Instant, check_period};
 use crate::domain::transactions::Direction;
 use crate::error::{Error, Result};
 use crate::store::page::{Listed, Page};
@@ -95,7 +95,11 @@ pub fn read(tx: &ReadTx<'_>, id: TransactionId) -> Result<Transaction> {
 }
 
 /// A page of the transactions that pass the filter, the latest first.
+///
+/// # Errors
+/// [`Error::Invalid`] when the period ends before it begins.
 pub fn list(tx: &ReadTx<'_>, filter: &TransactionFilter, page: Page) -> Result<Listed<Transaction>> {
+    check_period(filter.start_date, filter.end_date)?;
     transactions::list(tx, filter, page)
 }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 /// A module and the modules that it may name.
 const ARROWS: [(&str, &[&str]); 11] = [
     ("domain", &["domain"]),
-    ("error", &[]),
+    ("error", &["domain"]),
     ("store", &["store", "domain", "error"]),
     ("service", &["service", "store", "domain", "error"]),
     ("http", &["http", "service", "store", "domain", "error", "telemetry", "config"]),

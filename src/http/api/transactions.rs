@@ -227,11 +227,6 @@ async fn list(
     fields: Fields,
 ) -> Result<Answer<List<TransactionView>>, Refusal> {
     let filter = TransactionFilter::from(query);
-    if let (Some(start), Some(end)) = (filter.start_date, filter.end_date)
-        && end < start
-    {
-        return Err(Error::invalid("end_date", "结束日期不能早于开始日期").into());
-    }
     let listed = app.read(&caller, move |tx, _| transactions::list(tx, &filter, paging.page)).await?;
     let zone = app.db().zone().clone();
     Ok(Answer::list(listed, &paging, &fields, |transaction| TransactionView::new(transaction, &zone))?)
