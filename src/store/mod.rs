@@ -4,6 +4,7 @@
 pub mod attendance;
 pub mod audit;
 pub mod backup;
+pub mod boots;
 pub mod customers;
 pub mod db;
 pub mod dishes;
@@ -22,6 +23,7 @@ pub mod rows;
 pub mod search;
 pub mod sessions;
 pub mod settings;
+pub mod sync;
 pub mod transactions;
 pub mod tx;
 pub mod users;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use canshi::service::setup;
 use canshi::store::migrations::TRAVELLING;
 use canshi_sync::capture::describe;
 use canshi_sync::outbox::{Op, changes_after};
@@ -72,6 +73,7 @@ async fn every_travelling_table_is_written_to_and_replays() {
         .await
         .unwrap();
     app.post("/api/notifications/1/read", json!({})).await.expect(200);
+    setup::note_start(app.db()).await.unwrap();
     let connection = app.rows();
     for table in TRAVELLING {
         let changes: i64 =
