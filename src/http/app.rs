@@ -1,25 +1,28 @@
 //! What every handler works with.
 
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
 use aws_lc_rs::digest::{SHA256, digest};
 use axum::http::HeaderValue;
+use axum::http::request::Parts;
 use metrics_exporter_prometheus::PrometheusHandle;
 
 use super::answer::Answer;
-use super::caller::{Caller, RepeatKey};
+use super::caller::{Caller, Identity, RepeatKey};
+use super::edge::Edge;
 use super::error::Refusal;
+use super::guard::bearer;
 use super::limits::Limits;
-use crate::domain::access::Actor;
+use crate::domain::access::{Access, Actor};
 use crate::domain::settings::Settings;
 use crate::error::{Error, Result};
 use crate::service::auth::Auth;
 use crate::store::idempotency::{self, Kept};
 use crate::store::keys::hex;
-use crate::store::{Db, ReadTx, WriteTx};
+use crate::store::{Db, QUEUE_MAX, ReadTx, WriteTx, health};
 use crate::telemetry::LogControl;
 
 /// The site, as its edge knows it.
@@ -69,28 +72,13 @@ impl App {
         &self.0.auth
     }
 
-    /// The rate limits.
-    pub fn limits(&self) -> &Limits {
-        &self.0.limits
-    }
-
-    /// What the configuration says about the edge.
-    pub fn config(&self) -> &EdgeConfig {
-        &self.0.config
-    }
-
     /// The settings in force.
     pub fn settings(&self) -> Arc<Settings> {
         self.0.settings.load_full()
     }
 
-    /// The metrics.
-    pub fn metrics(&self) -> &PrometheusHandle {
-        &self.0.metrics
-    }
-
     /// Brings the gauges up to date.
-    pub fn measure(&self) {
+    fn measure(&self) {
         metrics::gauge!("canshi_writes_waiting").set(self.0.db.writes_waiting() as f64);
         if let Ok(file) = std::fs::metadata(self.0.db.path()) {
             metrics::gauge!("canshi_database_bytes").set(file.len() as f64);
@@ -151,6 +139,46 @@ impl App {
             Some(repeat) => once(tx, &actor, &repeat, work),
         });
         Ok(answer.await?)
+    }
+}
+
+impl Edge for App {
+    fn limits(&self) -> &Limits {
+        &self.0.limits
+    }
+
+    fn config(&self) -> &EdgeConfig {
+        &self.0.config
+    }
+
+    fn metrics(&self) -> String {
+        self.measure();
+        self.0.metrics.render()
+    }
+
+    fn document(&self) -> &'static str {
+        static DOCUMENT: OnceLock<String> = OnceLock::new();
+        DOCUMENT.get_or_init(|| super::document().to_string())
+    }
+
+    async fn ready(&self) -> Result<()> {
+        if self.0.db.writes_waiting() >= QUEUE_MAX as u64 {
+            return Err(Error::Busy);
+        }
+        self.0.db.read_rows(health::answers).await
+    }
+
+    async fn identify(&self, access: Access, parts: &Parts) -> Result<Identity> {
+        match access {
+            Access::Public => Ok(Identity::default()),
+            Access::Refresh => {
+                let (person, claims) = self.0.auth.person_to_refresh(bearer(parts)?).await?;
+                Ok(Identity { person: Some(person), token: Some(Arc::new(claims)) })
+            }
+            Access::SignedIn | Access::May(_) | Access::MayAny(_) => {
+                Ok(Identity { person: Some(self.0.auth.person_of(bearer(parts)?).await?), token: None })
+            }
+        }
     }
 }
 

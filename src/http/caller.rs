@@ -7,9 +7,18 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 
 use super::error::Refusal;
-use crate::domain::access::Actor;
+use crate::domain::access::{Actor, Person};
 use crate::error::Error;
 use crate::service::tokens::Claims;
+
+/// Who stands behind a request, as its edge knows.
+#[derive(Default)]
+pub struct Identity {
+    /// The person, if the route demands one.
+    pub person: Option<Arc<Person>>,
+    /// The token, where the route exchanges it.
+    pub token: Option<Arc<Claims>>,
+}
 
 /// The actor, and the key that makes its write repeatable.
 #[derive(Clone)]
