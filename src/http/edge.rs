@@ -19,6 +19,7 @@ use super::caller::Identity;
 use super::error::Refusal;
 use super::guard::Admitted;
 use super::limits::Limits;
+use super::mail::Letter;
 use crate::domain::access::Access;
 use crate::error::Error;
 use crate::store::keys::{hex, random_bytes};
@@ -55,9 +56,9 @@ pub trait Edge: Clone + Send + Sync + 'static {
 /// Where a request came from, and the id that its answer and its log line carry.
 #[derive(Debug, Clone)]
 pub struct Origin {
-    /// The client's address.
-    pub address: IpAddr,
-    /// Random.
+    /// The client's address; none for a letter.
+    pub address: Option<IpAddr>,
+    /// Random; for a letter the message's id.
     pub request_id: Arc<str>,
 }
 
@@ -142,7 +143,7 @@ fn note(method: &Method, origin: &Origin, response: &Response, started: Stopwatc
         target: "canshi::request",
         request_id = %origin.request_id,
         user_id = admitted.and_then(|admitted| admitted.user_id),
-        address = %origin.address,
+        address = origin.address.map(tracing::field::display),
         method = method_label(method),
         route,
         status = status.as_u16(),
@@ -165,13 +166,16 @@ fn method_label(method: &Method) -> &'static str {
 }
 
 fn origin(config: &EdgeConfig, request: &Request) -> Result<Origin, Error> {
+    if let Some(letter) = request.extensions().get::<Letter>() {
+        return Ok(Origin { address: None, request_id: letter.message_id.as_str().into() });
+    }
     let peer = request
         .extensions()
         .get::<ConnectInfo<SocketAddr>>()
         .map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |ConnectInfo(peer)| peer.ip().to_canonical());
     let address =
         if config.trusted_proxies.contains(&peer) { forwarded(config, request).unwrap_or(peer) } else { peer };
-    Ok(Origin { address, request_id: hex(&random_bytes::<12>()?).into() })
+    Ok(Origin { address: Some(address), request_id: hex(&random_bytes::<12>()?).into() })
 }
 
 /// The client's address behind trusted proxies: the last hop that is not one of them.

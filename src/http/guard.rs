@@ -9,8 +9,9 @@ use axum::response::{IntoResponse, Response};
 use super::caller::{Caller, Identity, RepeatKey};
 use super::edge::{Edge, Origin};
 use super::error::Refusal;
+use super::mail::{Letter, OnBehalf};
 use super::route::Rate;
-use crate::domain::access::{Access, Actor};
+use crate::domain::access::{Access, Actor, Source};
 use crate::error::Error;
 
 /// A route and what it demands.
@@ -51,22 +52,37 @@ pub async fn admit<S: Edge>(State(guarded): State<Guarded<S>>, request: Request,
 impl<S: Edge> Guarded<S> {
     async fn caller(&self, parts: &Parts, origin: Option<Origin>) -> Result<Caller, Refusal> {
         // The edge puts the origin there before any route is reached.
-        let origin = origin.ok_or(Error::Panicked)?;
-        self.edge.limits().check_address(self.rate, origin.address)?;
+        let Origin { address, request_id } = origin.ok_or(Error::Panicked)?;
+        let letter = parts.extensions.get::<Letter>();
+        if self.access == Access::Relay && letter.is_none_or(|letter| letter.on_behalf != OnBehalf::Relay) {
+            return Err(Refusal::NoRoute);
+        }
+        let source = match (letter, address) {
+            (Some(letter), _) => letter.source(),
+            (None, Some(address)) => Source::Network(address),
+            (None, None) => return Err(Error::Panicked.into()),
+        };
+        // Letters are the relay's to limit.
+        if let Some(address) = address {
+            self.edge.limits().check_address(self.rate, address)?;
+        }
         let Identity { person, token } = self.edge.identify(self.access, parts).await?;
-        let actor = Actor { person, address: Some(origin.address), request_id: origin.request_id };
+        let actor = Actor { person, source, request_id };
         self.allow(&actor)?;
-        if let Some(user) = actor.user_id() {
+        if let (Some(user), None) = (actor.user_id(), letter) {
             self.edge.limits().check_user(self.rate, user)?;
         }
-        let repeat =
-            if parts.method == Method::GET || parts.method == Method::HEAD { None } else { RepeatKey::of(parts)? };
-        Ok(Caller { actor, token, repeat })
+        let repeat = match letter {
+            _ if parts.method == Method::GET || parts.method == Method::HEAD => None,
+            Some(letter) => Some(RepeatKey::of_letter(letter, parts)),
+            None => RepeatKey::of(parts)?,
+        };
+        Ok(Caller { actor, token, repeat, assigned_id: letter.and_then(|letter| letter.assigned_id) })
     }
 
     fn allow(&self, actor: &Actor) -> Result<(), Error> {
         let allowed = match self.access {
-            Access::Public | Access::SignedIn | Access::Refresh => true,
+            Access::Public | Access::SignedIn | Access::Refresh | Access::Relay => true,
             Access::May(permission) => actor.may(permission),
             Access::MayAny(permissions) => permissions.iter().any(|permission| actor.may(*permission)),
         };

@@ -11,6 +11,7 @@ pub mod error;
 pub mod extract;
 pub mod guard;
 pub mod limits;
+pub mod mail;
 pub mod openapi;
 pub mod route;
 pub mod serve;

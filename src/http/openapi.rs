@@ -22,7 +22,8 @@ pub fn document<S: Edge>(about: &About, routes: &[Route<S>]) -> Value {
     let mut components = Draft::default();
     components.component::<ErrorBody>();
     let mut schemas = components.components;
-    for route in routes {
+    // What is there for the relay alone is no part of the API.
+    for route in routes.iter().filter(|route| route.access != Access::Relay) {
         let draft = route.draft();
         let operation = operation(route, &draft);
         let item = paths.entry(route.path).or_insert_with(|| json!({}));
@@ -74,7 +75,7 @@ fn operation<S: Edge>(route: &Route<S>, draft: &Draft) -> Value {
         operation["requestBody"] = json!({"required": true, "content": {"application/json": {"schema": schema}}});
     }
     match route.access {
-        Access::Public => operation["security"] = json!([]),
+        Access::Public | Access::Relay => operation["security"] = json!([]),
         Access::SignedIn | Access::Refresh => operation["security"] = json!([{"token": []}]),
         Access::May(permission) => {
             operation["security"] = json!([{"token": []}]);
