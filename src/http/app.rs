@@ -185,6 +185,10 @@ impl Edge for App {
             }
         }
     }
+
+    async fn answer_to(&self, message_id: &str) -> Result<Option<Kept>> {
+        self.0.db.read_rows(|tx| mailbox_answers::find(tx, message_id)).await
+    }
 }
 
 impl App {

@@ -22,6 +22,7 @@ use super::limits::Limits;
 use super::mail::Letter;
 use crate::domain::access::Access;
 use crate::error::Error;
+use crate::store::idempotency::Kept;
 use crate::store::keys::{hex, random_bytes};
 
 /// What stands behind a router: the site, or the relay at the center.
@@ -51,6 +52,11 @@ pub trait Edge: Clone + Send + Sync + 'static {
     /// [`Error::Unauthenticated`] when the request does not show who it is from; [`Error::Forbidden`] when its sender can't
     /// call such a route at all.
     fn identify(&self, access: Access, parts: &Parts) -> impl Future<Output = Result<Identity, Error>> + Send;
+
+    /// What a message was answered when it had its effect; nothing where no mailbox brings any.
+    fn answer_to(&self, _message_id: &str) -> impl Future<Output = Result<Option<Kept>, Error>> + Send {
+        async { Ok(None) }
+    }
 }
 
 /// Where a request came from, and the id that its answer and its log line carry.

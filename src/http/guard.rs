@@ -6,6 +6,7 @@ use axum::http::{Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
+use super::answer::written;
 use super::caller::{Caller, Identity, RepeatKey};
 use super::edge::{Edge, Origin};
 use super::error::Refusal;
@@ -42,7 +43,7 @@ pub async fn admit<S: Edge>(State(guarded): State<Guarded<S>>, request: Request,
             parts.extensions.insert(caller);
             (user_id, next.run(Request::from_parts(parts, body)).await)
         }
-        Err(refusal) => (None, refusal.into_response()),
+        Err(refusal) => (None, guarded.refuse(&parts, refusal).await),
     };
     let user_id = user_id.map(|id| id.get());
     response.extensions_mut().insert(Admitted { route: guarded.path, user_id });
@@ -78,6 +79,21 @@ impl<S: Edge> Guarded<S> {
             None => RepeatKey::of(parts)?,
         };
         Ok(Caller { actor, token, repeat, assigned_id: letter.and_then(|letter| letter.assigned_id) })
+    }
+
+    /// A letter may come again, because its answer was lost, after its sender has lost the right to it. It gets the answer
+    /// of then: a refusal would say that nothing was done.
+    async fn refuse(&self, parts: &Parts, refusal: Refusal) -> Response {
+        let (Some(letter), Refusal::Error(Error::Unauthenticated(_) | Error::Forbidden(_))) =
+            (parts.extensions.get::<Letter>(), &refusal)
+        else {
+            return refusal.into_response();
+        };
+        match self.edge.answer_to(&letter.message_id).await {
+            Ok(Some(kept)) => written(kept.status, kept.answer),
+            Ok(None) => refusal.into_response(),
+            Err(error) => Refusal::Error(error).into_response(),
+        }
     }
 
     fn allow(&self, actor: &Actor) -> Result<(), Error> {

@@ -110,6 +110,22 @@ async fn a_message_that_comes_again_has_its_effect_once_however_late() {
 }
 
 #[tokio::test]
+async fn a_message_that_comes_again_is_answered_as_before_even_if_its_user_may_no_longer() {
+    let app = TestApp::new().await;
+    let id = user(&app, "admin", json!({})).await;
+    let send = || app.deliver(of_user("m1", id), Method::POST, "/api/customers", customer("李四"));
+    let first = send().await;
+    first.expect(201);
+    for change in [json!({"role": "employee"}), json!({"status": "inactive"})] {
+        app.put(&format!("/api/users/{id}"), change).await.expect(200);
+        let again = send().await;
+        assert_eq!((again.status, &again.text), (201, &first.text));
+    }
+    app.deliver(of_user("m2", id), Method::POST, "/api/customers", customer("李四")).await.refused(401, None);
+    assert_eq!(count(&app, "customers"), 1);
+}
+
+#[tokio::test]
 async fn a_refused_letter_is_not_kept() {
     let app = TestApp::new().await;
     app.deliver(headquarters("m1"), Method::POST, "/api/customers/99/nothing", None).await.refused(404, None);
