@@ -241,3 +241,15 @@ create table if not exists `boots` (
     mirror_overflow json,
     primary key (site_id, `id`)
 ) default charset utf8mb4 collate utf8mb4_bin;
+
+create table if not exists `mailbox_answers` (
+    site_id bigint not null,
+    `id` varchar(191) not null,
+    `fingerprint` varchar(255),
+    `status` bigint,
+    `answer_sealed` mediumtext,
+    `created_at` datetime(3),
+    mirror_seq bigint not null,
+    mirror_overflow json,
+    primary key (site_id, `id`)
+) default charset utf8mb4 collate utf8mb4_bin;

@@ -35,11 +35,12 @@ pub struct Punched {
     pub clock_suspect: bool,
     /// The kiosk's own time, if it gave one.
     pub punched_at: Option<Instant>,
-    /// When the server received it.
+    /// When the server received it: the relay, when it came in a letter.
     pub received_at: Instant,
 }
 
-/// Adds a punch to the log and brings the days around it up to date.
+/// Adds a punch to the log and brings the days around it up to date. One that came in a letter counts as if the site had
+/// received it when the relay did, whose clock is believed.
 ///
 /// # Errors
 /// [`Error::Forbidden`] when it is for somebody else and the actor may punch only for itself; [`Error::NotFound`];
@@ -52,13 +53,14 @@ pub fn punch(
     punched_at: Option<Instant>,
 ) -> Result<Punched> {
     check(tx, actor, employee_id, punched_at)?;
-    let PunchTime { effective_at, clock_suspect } = punch_time(tx.now, punched_at);
+    let received_at = actor.received_at().map_or(tx.now, |received_at| received_at.min(tx.now));
+    let PunchTime { effective_at, clock_suspect } = punch_time(received_at, punched_at);
     let entry = PunchRow {
         id: attendance::next_punch_id(tx)?,
         employee_id,
         kind,
         effective_at,
-        received_at: tx.now,
+        received_at,
         punched_at,
         clock_suspect,
         recorded_by: actor.user_id(),
@@ -82,7 +84,7 @@ pub fn punch(
         actor,
         Deed { action: Action::Punch, noun: NOUN, noun_id: Some(row.id.get()), before: None, after: Some(after) },
     )?;
-    Ok(Punched { row, changed, clock_suspect, punched_at, received_at: tx.now })
+    Ok(Punched { row, changed, clock_suspect, punched_at, received_at })
 }
 
 /// A page of the days that the actor may see.

@@ -13,6 +13,7 @@ pub mod examine;
 pub mod health;
 pub mod idempotency;
 pub mod keys;
+pub mod mailbox_answers;
 pub mod menus;
 pub mod migrations;
 pub mod notifications;
