@@ -19,6 +19,9 @@ const PREFIX: &str = "CANSHI_";
 /// Costs that bcrypt takes.
 const BCRYPT_COSTS: std::ops::RangeInclusive<u32> = 4..=16;
 
+/// Connections that a relay may be given.
+const MYSQL_CONNECTIONS: std::ops::RangeInclusive<usize> = 6..=1024;
+
 /// Why a configuration can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
@@ -71,6 +74,19 @@ pub struct Config {
     pub retention: Retention,
     /// The size that the database may grow to, in bytes.
     pub database_bytes_max: Option<u64>,
+    /// What only the relay needs to know.
+    pub relay: RelayConfig,
+}
+
+/// What the configuration says about the relay's MySQL.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RelayConfig {
+    /// Connections to MySQL at most.
+    pub mysql_connections: usize,
+    /// Whether a MySQL that acknowledges before the disk is put up with.
+    pub allow_weak_mysql: bool,
+    /// A read replica for reading the mirror, as a URL.
+    pub mysql_replica: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -88,6 +104,9 @@ struct Raw {
     backup_keep_weekly: usize,
     backup_keep_monthly: usize,
     database_mib_max: u64,
+    relay_mysql_connections: usize,
+    relay_allow_weak_mysql: bool,
+    relay_mysql_replica: String,
 }
 
 impl Config {
@@ -116,6 +135,7 @@ impl Config {
 /// Reads a variable as what the default is; what can't be read so stays text, for the deserialiser to refuse by name.
 fn read_as(like: &Value, text: String) -> Value {
     match like {
+        Value::Boolean(_) => text.parse().map_or(Value::String(text), Value::Boolean),
         Value::Integer(_) => text.parse().map_or(Value::String(text), Value::Integer),
         Value::Array(_) => Value::Array(
             text.split(',')
@@ -133,6 +153,10 @@ impl Raw {
         let refuse = |key: &'static str, problem: String| ConfigError::Value { key, problem };
         if !BCRYPT_COSTS.contains(&self.bcrypt_cost) {
             return Err(refuse("bcrypt_cost", format!("{} is not between 4 and 16", self.bcrypt_cost)));
+        }
+        if !MYSQL_CONNECTIONS.contains(&self.relay_mysql_connections) {
+            let problem = format!("{} is not between 6 and 1024", self.relay_mysql_connections);
+            return Err(refuse("relay_mysql_connections", problem));
         }
         let origin = |origin: String| {
             let exact = origin.starts_with("http://") || origin.starts_with("https://");
@@ -164,6 +188,11 @@ impl Raw {
                 monthly: self.backup_keep_monthly,
             },
             database_bytes_max: (self.database_mib_max > 0).then_some(self.database_mib_max << 20),
+            relay: RelayConfig {
+                mysql_connections: self.relay_mysql_connections,
+                allow_weak_mysql: self.relay_allow_weak_mysql,
+                mysql_replica: (!self.relay_mysql_replica.is_empty()).then_some(self.relay_mysql_replica),
+            },
         })
     }
 }

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use canshi_sync::central::CentralError;
+
 use crate::domain::time::EndsBeforeStart;
 
 /// A parameter that can't be used, named as the caller named it.
@@ -56,6 +58,9 @@ pub enum Error {
     /// The database failed; nothing was done.
     #[error("database")]
     Db(#[source] rusqlite::Error),
+    /// The center's database failed or has no time; nothing was done, or, when the connection broke in the commit, all of it.
+    #[error("the center's database")]
+    Center(#[source] CentralError),
     /// Stored data can't be read as what it should be.
     #[error("corrupt data: {0}")]
     Corrupt(String),
@@ -88,6 +93,19 @@ impl From<rusqlite::Error> for Error {
         match error.sqlite_error_code() {
             Some(rusqlite::ErrorCode::DiskFull) => Error::StorageFull(error),
             _ => Error::Db(error),
+        }
+    }
+}
+
+impl From<CentralError> for Error {
+    fn from(error: CentralError) -> Self {
+        match error {
+            CentralError::Malformed(_) | CentralError::BadRow { .. } => Error::invalid("", error.to_string()),
+            CentralError::BadCode => Error::invalid("code", "代码不正确、已使用或已过期"),
+            CentralError::OtherKeys => Error::invalid("keys_id", "密钥与该门店已有数据的密钥不同"),
+            CentralError::NoSite => Error::NotFound("门店不存在"),
+            CentralError::Corrupt(what) => Error::Corrupt(what),
+            CentralError::Db(_) | CentralError::NoConnection | CentralError::Contended => Error::Center(error),
         }
     }
 }

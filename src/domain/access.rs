@@ -263,6 +263,11 @@ pub enum Access {
     MayAny(&'static [Permission]),
     /// A letter of the relay's own; for everybody else there is no such route.
     Relay,
+    /// A site's credential, at the relay; on a site there is no such route.
+    Site,
+    /// A valid token of somebody at headquarters whose role holds this permission, at the relay; no user of a site has one,
+    /// whatever his role holds there.
+    Headquarters(Permission),
 }
 
 /// The user behind a valid token, as the rows have it now.

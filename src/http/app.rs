@@ -13,7 +13,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use super::answer::Answer;
 use super::caller::{Caller, Identity, Key, RepeatKey};
 use super::edge::Edge;
-use super::error::Refusal;
+use super::error::{NO_ROUTE, Refusal};
 use super::guard::bearer;
 use super::limits::Limits;
 use super::mail::{Letter, OnBehalf};
@@ -176,12 +176,13 @@ impl Edge for App {
         match access {
             // To a route of the relay's nothing comes from the network.
             Access::Public | Access::Relay => Ok(Identity::default()),
+            Access::Site | Access::Headquarters(_) => Err(Error::NotFound(NO_ROUTE)),
             Access::Refresh => {
                 let (person, claims) = self.0.auth.person_to_refresh(bearer(parts)?).await?;
-                Ok(Identity { person: Some(person), token: Some(Arc::new(claims)) })
+                Ok(Identity { person: Some(person), token: Some(Arc::new(claims)), site: None })
             }
             Access::SignedIn | Access::May(_) | Access::MayAny(_) => {
-                Ok(Identity { person: Some(self.0.auth.person_of(bearer(parts)?).await?), token: None })
+                Ok(Identity { person: Some(self.0.auth.person_of(bearer(parts)?).await?), ..Identity::default() })
             }
         }
     }
@@ -196,6 +197,7 @@ impl App {
     async fn sender(&self, access: Access, parts: &Parts, letter: &Letter) -> Result<Identity> {
         let reads = parts.method == Method::GET || parts.method == Method::HEAD;
         match (&letter.on_behalf, access) {
+            (_, Access::Site | Access::Headquarters(_)) => Err(Error::NotFound(NO_ROUTE)),
             (_, Access::Refresh) => Err(Error::Unauthenticated("请在小程序中重新登录")),
             (OnBehalf::Relay, Access::Relay) => Ok(Identity::default()),
             (OnBehalf::Relay, _) | (OnBehalf::Headquarters { .. }, Access::SignedIn) => {
@@ -203,7 +205,9 @@ impl App {
             }
             (OnBehalf::Headquarters { write: false, .. }, _) if !reads => Err(Error::Forbidden("没有此操作的权限")),
             (OnBehalf::Headquarters { .. }, _) => Ok(Identity::default()),
-            (OnBehalf::User(id), _) => Ok(Identity { person: Some(self.0.auth.person_by_id(*id).await?), token: None }),
+            (OnBehalf::User(id), _) => {
+                Ok(Identity { person: Some(self.0.auth.person_by_id(*id).await?), ..Identity::default() })
+            }
         }
     }
 }

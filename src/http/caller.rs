@@ -19,6 +19,8 @@ pub struct Identity {
     pub person: Option<Arc<Person>>,
     /// The token, where the route exchanges it.
     pub token: Option<Arc<Claims>>,
+    /// At the relay, the site that the caller belongs to; none is headquarters.
+    pub site: Option<i64>,
 }
 
 /// The actor, and the key that makes its write repeatable.
@@ -31,12 +33,18 @@ pub struct Caller {
     /// What makes the write repeatable, if anything does.
     pub repeat: Option<Arc<RepeatKey>>,
     pub(super) assigned_id: Option<i64>,
+    pub(super) site: Option<i64>,
 }
 
 impl Caller {
     /// The id that the center has promised to the row that a letter makes.
     pub const fn assigned_id(&self) -> Option<i64> {
         self.assigned_id
+    }
+
+    /// At the relay, the site whose box or user the caller is; none for headquarters and for strangers.
+    pub const fn site(&self) -> Option<i64> {
+        self.site
     }
 }
 

@@ -76,13 +76,15 @@ pub const fn message_of(status: u16) -> &'static str {
     }
 }
 
+/// What a path is told that no route has.
+pub const NO_ROUTE: &str = "没有这个接口";
 /// Seconds after which a refused write may be tried again.
 const BUSY_RETRY_S: u64 = 1;
 
 impl Refusal {
     fn parts(&self) -> Parts {
         match self {
-            Refusal::NoRoute => plain(404, "没有这个接口"),
+            Refusal::NoRoute => plain(404, NO_ROUTE),
             Refusal::NoMethod => plain(405, "该接口不支持此请求方法"),
             Refusal::BodyTooLarge => plain(413, "请求体不能超过1MiB"),
             Refusal::AnswerTooLarge => plain(413, "答复超过1MiB，请缩小查询范围"),
@@ -115,7 +117,7 @@ fn parts_of(error: &Error) -> Parts {
             (status, Some(field), error, retry_after_s)
         }
         Error::TooMany { retry_after_s } => (429, None, format!("请在{retry_after_s}秒后重试"), Some(*retry_after_s)),
-        Error::Busy => (503, None, "系统繁忙，请稍后重试".to_owned(), Some(BUSY_RETRY_S)),
+        Error::Busy | Error::Center(_) => (503, None, "系统繁忙，请稍后重试".to_owned(), Some(BUSY_RETRY_S)),
         Error::StorageFull(_) => plain(507, "磁盘空间已满，本次操作未保存"),
         Error::Db(_) | Error::Corrupt(_) | Error::Panicked | Error::Io(_) => plain(500, "服务器内部错误"),
     }

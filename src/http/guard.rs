@@ -67,18 +67,18 @@ impl<S: Edge> Guarded<S> {
         if let Some(address) = address {
             self.edge.limits().check_address(self.rate, address)?;
         }
-        let Identity { person, token } = self.edge.identify(self.access, parts).await?;
+        let Identity { person, token, site } = self.edge.identify(self.access, parts).await?;
         let actor = Actor { person, source, request_id };
         self.allow(&actor)?;
         if let (Some(user), None) = (actor.user_id(), letter) {
-            self.edge.limits().check_user(self.rate, user)?;
+            self.edge.limits().check_user(self.rate, site, user)?;
         }
         let repeat = match letter {
             _ if parts.method == Method::GET || parts.method == Method::HEAD => None,
             Some(letter) => Some(RepeatKey::of_letter(letter, parts)),
             None => RepeatKey::of(parts)?,
         };
-        Ok(Caller { actor, token, repeat, assigned_id: letter.and_then(|letter| letter.assigned_id) })
+        Ok(Caller { actor, token, repeat, assigned_id: letter.and_then(|letter| letter.assigned_id), site })
     }
 
     /// A letter may come again, because its answer was lost, after its sender has lost the right to it. It gets the answer
@@ -98,8 +98,8 @@ impl<S: Edge> Guarded<S> {
 
     fn allow(&self, actor: &Actor) -> Result<(), Error> {
         let allowed = match self.access {
-            Access::Public | Access::SignedIn | Access::Refresh | Access::Relay => true,
-            Access::May(permission) => actor.may(permission),
+            Access::Public | Access::SignedIn | Access::Refresh | Access::Relay | Access::Site => true,
+            Access::May(permission) | Access::Headquarters(permission) => actor.may(permission),
             Access::MayAny(permissions) => permissions.iter().any(|permission| actor.may(*permission)),
         };
         if allowed { Ok(()) } else { Err(Error::Forbidden("没有此操作的权限")) }

@@ -24,7 +24,7 @@ struct InForce {
     numbers: [u32; 3],
     requests_per_address: Option<DefaultKeyedRateLimiter<IpAddr>>,
     punches_per_address: Option<DefaultKeyedRateLimiter<IpAddr>>,
-    requests_per_user: Option<DefaultKeyedRateLimiter<UserId>>,
+    requests_per_user: Option<DefaultKeyedRateLimiter<(Option<i64>, UserId)>>,
 }
 
 impl Limits {
@@ -53,13 +53,13 @@ impl Limits {
         }
     }
 
-    /// Counts a request of this user.
+    /// Counts a request of this user; at the relay, of this site's.
     ///
     /// # Errors
     /// [`Error::TooMany`].
-    pub fn check_user(&self, rate: Rate, user: UserId) -> Result<(), Error> {
+    pub fn check_user(&self, rate: Rate, site: Option<i64>, user: UserId) -> Result<(), Error> {
         match rate {
-            Rate::Usual => check(self.0.load().requests_per_user.as_ref(), &user),
+            Rate::Usual => check(self.0.load().requests_per_user.as_ref(), &(site, user)),
             Rate::Punch | Rate::Unlimited => Ok(()),
         }
     }

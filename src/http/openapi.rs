@@ -76,8 +76,8 @@ fn operation<S: Edge>(route: &Route<S>, draft: &Draft) -> Value {
     }
     match route.access {
         Access::Public | Access::Relay => operation["security"] = json!([]),
-        Access::SignedIn | Access::Refresh => operation["security"] = json!([{"token": []}]),
-        Access::May(permission) => {
+        Access::SignedIn | Access::Refresh | Access::Site => operation["security"] = json!([{"token": []}]),
+        Access::May(permission) | Access::Headquarters(permission) => {
             operation["security"] = json!([{"token": []}]);
             operation["x-permissions"] = json!([permission.as_str()]);
         }
@@ -109,7 +109,7 @@ fn refusals<S>(route: &Route<S>, draft: &Draft, writes: bool) -> Vec<u16> {
     if route.access != Access::Public || draft.body.is_some() {
         statuses.push(401);
     }
-    if matches!(route.access, Access::May(_) | Access::MayAny(_)) {
+    if matches!(route.access, Access::May(_) | Access::MayAny(_) | Access::Headquarters(_)) {
         statuses.push(403);
     }
     statuses.push(404);

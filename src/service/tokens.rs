@@ -10,6 +10,8 @@ use crate::store::keys::Secret;
 const SITE: &str = "canshi";
 /// Who issues the tokens of the mini-program.
 const RELAY: &str = "canshi-relay";
+/// Who issues the tokens of headquarters.
+const HEADQUARTERS: &str = "canshi-hq";
 
 /// What a token says. Times are seconds since the Unix epoch.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,6 +53,11 @@ impl Tokens {
     /// The relay's for this site, with the key that the two have agreed on.
     pub fn of_relay(key: &Secret, site_id: i64) -> Self {
         Self::new(RELAY, Some(site_id), key)
+    }
+
+    /// Those of headquarters, with the key that all relays on one MySQL share.
+    pub fn of_headquarters(key: &Secret) -> Self {
+        Self::new(HEADQUARTERS, None, key)
     }
 
     fn new(issuer: &'static str, site: Option<i64>, key: &Secret) -> Self {

@@ -4,17 +4,18 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A module and the modules that it may name.
-const ARROWS: [(&str, &[&str]); 11] = [
+const ARROWS: [(&str, &[&str]); 12] = [
     ("domain", &["domain"]),
     ("error", &["domain"]),
     ("store", &["store", "domain", "error"]),
     ("service", &["service", "store", "domain", "error"]),
     ("http", &["http", "service", "store", "domain", "error", "telemetry", "config"]),
+    ("relay", &["relay", "http", "service", "store", "domain", "error", "config", "telemetry"]),
     ("jobs", &["http", "service", "store", "config", "error"]),
     ("demo", &["service", "store", "domain", "error"]),
     ("telemetry", &["domain"]),
     ("config", &["domain", "http", "store"]),
-    ("cli", &["cli", "demo", "http", "jobs", "service", "store", "domain", "config", "error", "telemetry"]),
+    ("cli", &["cli", "demo", "http", "jobs", "relay", "service", "store", "domain", "config", "error", "telemetry"]),
     ("main", &["cli"]),
 ];
 

@@ -1,0 +1,141 @@
+//! What every handler of the relay works with.
+
+use std::sync::{Arc, OnceLock};
+
+use axum::http::request::Parts;
+use canshi_sync::central::{Central, CentralError};
+use metrics_exporter_prometheus::PrometheusHandle;
+use mysql_async::Pool;
+use mysql_async::prelude::Queryable as _;
+
+use crate::config::Config;
+use crate::domain::access::Access;
+use crate::domain::settings::Settings;
+use crate::domain::time::Instant;
+use crate::error::{Error, Result};
+use crate::http::app::EdgeConfig;
+use crate::http::caller::Identity;
+use crate::http::edge::Edge;
+use crate::http::limits::Limits;
+use crate::service::passwords::Passwords;
+use crate::service::tokens::Tokens;
+use crate::store::db::Clock;
+use crate::store::keys::Keys;
+use crate::store::vault::Vault;
+
+/// The center, as its edge knows it. Nothing that matters is in its memory: several of them work on one MySQL.
+#[derive(Clone)]
+pub struct Center(Arc<Inner>);
+
+struct Inner {
+    central: Central,
+    replica: Option<Pool>,
+    vault: Vault,
+    headquarters: Tokens,
+    passwords: Passwords,
+    settings: Settings,
+    limits: Limits,
+    config: Config,
+    metrics: PrometheusHandle,
+}
+
+impl Center {
+    /// Puts the parts together; `keys` are those that all relays on this MySQL share.
+    ///
+    /// # Errors
+    /// When the keys or the replica's URL can't be used.
+    pub fn new(central: Central, keys: &Keys, config: Config, metrics: PrometheusHandle) -> Result<Self> {
+        let connections = config.relay.mysql_connections;
+        let replica = config.relay.mysql_replica.as_deref();
+        let replica = replica.map(|url| canshi_sync::central::pool(url, connections)).transpose()?;
+        let settings = Settings::default();
+        Ok(Self(Arc::new(Inner {
+            central,
+            replica,
+            vault: Vault::new(keys)?,
+            headquarters: Tokens::of_headquarters(&keys.token),
+            passwords: Passwords::new(config.bcrypt_cost)?,
+            limits: Limits::new(&settings),
+            settings,
+            config,
+            metrics,
+        })))
+    }
+
+    /// MySQL, as far as sync goes, and the pool to it.
+    pub fn central(&self) -> &Central {
+        &self.0.central
+    }
+
+    /// Where the mirror is read from while a site is away: the replica, if there is one.
+    pub fn mirror(&self) -> &Pool {
+        self.0.replica.as_ref().unwrap_or_else(|| self.0.central.pool())
+    }
+
+    /// What seals the sites' keys.
+    pub fn vault(&self) -> &Vault {
+        &self.0.vault
+    }
+
+    /// Signs and reads the tokens of headquarters.
+    pub fn headquarters(&self) -> &Tokens {
+        &self.0.headquarters
+    }
+
+    /// The hashing pool.
+    pub fn passwords(&self) -> &Passwords {
+        &self.0.passwords
+    }
+
+    /// The limits' numbers and the life of a token.
+    pub fn settings(&self) -> &Settings {
+        &self.0.settings
+    }
+
+    /// The configuration.
+    pub fn configuration(&self) -> &Config {
+        &self.0.config
+    }
+
+    /// This moment.
+    pub fn now(&self) -> Instant {
+        Clock::System.now()
+    }
+}
+
+impl Edge for Center {
+    fn limits(&self) -> &Limits {
+        &self.0.limits
+    }
+
+    fn config(&self) -> &EdgeConfig {
+        &self.0.config.edge
+    }
+
+    fn metrics(&self) -> String {
+        self.0.metrics.render()
+    }
+
+    fn document(&self) -> &'static str {
+        static DOCUMENT: OnceLock<String> = OnceLock::new();
+        DOCUMENT.get_or_init(|| super::document().to_string())
+    }
+
+    async fn ready(&self) -> Result<()> {
+        let mut conn = self.0.central.connection().await?;
+        conn.query_drop("select 1").await.map_err(|error| Error::Center(CentralError::Db(error)))
+    }
+
+    async fn identify(&self, access: Access, _: &Parts) -> Result<Identity> {
+        match access {
+            Access::Public => Ok(Identity::default()),
+            Access::Relay
+            | Access::Site
+            | Access::Headquarters(_)
+            | Access::SignedIn
+            | Access::Refresh
+            | Access::May(_)
+            | Access::MayAny(_) => Err(Error::Unauthenticated("请先登录")),
+        }
+    }
+}

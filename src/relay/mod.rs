@@ -1,0 +1,39 @@
+//! The edge of the center: the sites' door, headquarters, and the mini-program's door to the sites, over one MySQL. It holds no
+//! rule of the business: what is done for a site is done by the site.
+//!
+//! # Decision
+//! The relay uses the site's HTTP framework (`http`: routes with their access, guard, envelope, refusals, limits, OpenAPI) rather
+//! than a second one: two frameworks would part at once in what clients see. So `relay` may name `http`, and of the layers below
+//! it only what knows nothing of SQLite: keys, vault, passwords, tokens. Its own statements are in `relay::store`.
+
+pub mod center;
+
+use axum::Router;
+
+pub use center::Center;
+
+use crate::http::route::Route;
+use crate::http::{edge, openapi, system};
+
+/// Every route of the relay.
+pub fn routes() -> Vec<Route<Center>> {
+    system::routes()
+}
+
+/// The relay's OpenAPI document.
+pub fn document() -> serde_json::Value {
+    let about = openapi::About {
+        title: "餐食 canshi 中心",
+        description: "月子中心连锁总部：门店同步、小程序、总部管理。所有响应均为 {code, message, data}。",
+    };
+    openapi::document(&about, &routes())
+}
+
+/// The relay's router, complete with guards, limits and refusals.
+pub fn router(center: &Center) -> Router {
+    let mut router = Router::new();
+    for route in routes() {
+        router = route.mount(router, center);
+    }
+    edge::around(router, center)
+}
