@@ -15,5 +15,6 @@ mod operations;
 mod outbox;
 mod plans;
 mod process;
+mod schedule;
 mod seed;
 mod store;
