@@ -15,6 +15,7 @@ mod operations;
 mod outbox;
 mod plans;
 mod process;
+mod proxy;
 mod schedule;
 mod seed;
 mod store;
