@@ -10,6 +10,7 @@ mod crash;
 mod finance;
 mod idempotency;
 mod layers;
+mod mariadb;
 mod openapi;
 mod operations;
 mod outbox;

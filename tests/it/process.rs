@@ -4,6 +4,7 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -28,6 +29,18 @@ pub fn canshi(arguments: &[&str]) -> Command {
 /// A port that is free now.
 pub fn free_address() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
+
+/// A port that is free now and stays so while its server is down: the system gives out none below 32768 by itself.
+pub fn lasting_address() -> SocketAddr {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    loop {
+        let place = u64::from(std::process::id()) * 97 + NEXT.fetch_add(1, Ordering::Relaxed);
+        let address = SocketAddr::from(([127, 0, 0, 1], 20_000 + (place % 10_000) as u16));
+        if TcpListener::bind(address).is_ok() {
+            return address;
+        }
+    }
 }
 
 impl Site {
