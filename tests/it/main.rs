@@ -7,6 +7,7 @@ mod attendance;
 mod auth;
 mod contract;
 mod crash;
+mod equality;
 mod finance;
 mod idempotency;
 mod layers;
