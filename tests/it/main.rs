@@ -18,6 +18,7 @@ mod outbox;
 mod plans;
 mod process;
 mod proxy;
+mod relay;
 mod schedule;
 mod seed;
 mod store;

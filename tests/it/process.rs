@@ -43,26 +43,51 @@ pub fn lasting_address() -> SocketAddr {
     }
 }
 
+/// Starts what the command says and waits until it is ready at the address.
+pub fn spawn_ready(mut command: Command, address: SocketAddr) -> Child {
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::inherit()).spawn().unwrap();
+    let started = Instant::now();
+    while request(address, "GET", "/readyz", "", None).is_none_or(|(status, _)| status != 200) {
+        let late = started.elapsed() > START_WAIT;
+        if late {
+            child.kill().unwrap();
+        }
+        assert!(!late, "the process does not answer");
+        assert!(child.try_wait().unwrap().is_none(), "the process ended instead of serving");
+        std::thread::yield_now();
+    }
+    child
+}
+
 impl Site {
     /// Starts a site on this directory and waits until it answers.
     pub fn start(data: &Path) -> Self {
-        let address = free_address();
+        Self::start_on(data, free_address())
+    }
+
+    /// Starts a site on this directory at this address and waits until it answers.
+    pub fn start_on(data: &Path, address: SocketAddr) -> Self {
         let listen = address.to_string();
-        let command = canshi(&["serve", "--data", data.to_str().unwrap(), "--listen", &listen]);
-        Self::spawn(command, address)
+        Self::spawn(canshi(&["serve", "--data", data.to_str().unwrap(), "--listen", &listen]), address)
+    }
+
+    /// Starts a site on this directory that enrols itself with this code, and waits until it answers.
+    pub fn start_enrolled(data: &Path, relay_url: &str, code: &str) -> Self {
+        let address = lasting_address();
+        let (data, listen) = (data.to_str().unwrap(), address.to_string());
+        let enrolment = ["serve", "--data", data, "--listen", &listen, "--relay", relay_url, "--code", code];
+        Self::spawn(canshi(&enrolment), address)
     }
 
     /// Starts what the command says and waits until it answers at the address.
-    pub fn spawn(mut command: Command, address: SocketAddr) -> Self {
-        let child = command.stdout(Stdio::null()).stderr(Stdio::inherit()).spawn().unwrap();
-        let mut site = Self { child, address };
-        let started = Instant::now();
-        while request(address, "GET", "/readyz", "", None).is_none_or(|(status, _)| status != 200) {
-            assert!(site.child.try_wait().unwrap().is_none(), "the site ended instead of serving");
-            assert!(started.elapsed() < START_WAIT, "the site does not answer");
-            std::thread::yield_now();
-        }
-        site
+    pub fn spawn(command: Command, address: SocketAddr) -> Self {
+        Self { child: spawn_ready(command, address), address }
+    }
+
+    /// Kills the process without a warning.
+    pub fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
     }
 
     /// Logs in as the administrator.
