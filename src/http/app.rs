@@ -21,6 +21,7 @@ use crate::store::idempotency::{self, Kept};
 use crate::store::keys::hex;
 use crate::store::{Db, ReadTx, WriteTx};
 use crate::telemetry::LogControl;
+use crate::wechat::WeChat;
 
 /// The site, as its edge knows it.
 #[derive(Clone)]
@@ -34,6 +35,7 @@ struct Inner {
     config: EdgeConfig,
     log: LogControl,
     metrics: PrometheusHandle,
+    wechat: WeChat,
 }
 
 /// What the configuration says about the edge.
@@ -54,9 +56,10 @@ impl App {
         config: EdgeConfig,
         log: LogControl,
         metrics: PrometheusHandle,
+        wechat: WeChat,
     ) -> Self {
         let limits = Limits::new(&settings.load());
-        Self(Arc::new(Inner { db, auth, settings, limits, config, log, metrics }))
+        Self(Arc::new(Inner { db, auth, settings, limits, config, log, metrics, wechat }))
     }
 
     /// The database.
@@ -87,6 +90,11 @@ impl App {
     /// The metrics.
     pub fn metrics(&self) -> &PrometheusHandle {
         &self.0.metrics
+    }
+
+    /// WeChat, if it is configured.
+    pub fn wechat(&self) -> &WeChat {
+        &self.0.wechat
     }
 
     /// Brings the gauges up to date.

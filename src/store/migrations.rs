@@ -8,9 +8,9 @@ mod embedded {
     refinery::embed_migrations!("migrations/site");
 }
 
-/// The tables whose every change travels to the center. Sessions, answers kept for repeats, search terms, totals and
+/// The tables whose every change travels to the center. Sessions, bind codes, answers kept for repeats, search terms, totals and
 /// the facts in `site` are this box's own affair or follow from the others.
-pub const TRAVELLING: [&str; 15] = [
+pub const TRAVELLING: [&str; 16] = [
     "roles",
     "role_permissions",
     "users",
@@ -26,6 +26,7 @@ pub const TRAVELLING: [&str; 15] = [
     "notification_reads",
     "settings",
     "audit",
+    "appointments",
 ];
 
 /// The newest version that this program knows.

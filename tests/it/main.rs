@@ -3,6 +3,7 @@
 
 mod access;
 mod app;
+mod appointments;
 mod attendance;
 mod auth;
 mod contract;
@@ -17,3 +18,5 @@ mod plans;
 mod process;
 mod seed;
 mod store;
+mod wechat;
+mod wechat_platform;
