@@ -328,6 +328,8 @@ async fn no_answer_no_row_and_no_log_line_holds_what_is_secret() {
     let log = Kept::default();
     let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(log.clone()).finish();
     let _guard = tracing::subscriber::set_default(subscriber);
+    // With one subscriber alone, tracing lets the thread that first comes by a line decide for all whether it is heard.
+    let _second = tracing::Dispatch::new(tracing_subscriber::registry());
     let (platform, app) = site().await;
     app.post("/api/customers", json!({"name": "张三", "contact": "13800138000"})).await.expect(201);
     let target = add_user(&app, "target", "customer", json!({})).await;
