@@ -11,6 +11,7 @@ use toml::{Table, Value};
 use crate::domain::time::Zone;
 use crate::http::app::EdgeConfig;
 use crate::store::backup::Retention;
+use crate::wechat;
 
 /// The commented defaults.
 pub const DEFAULTS: &str = include_str!("../packaging/canshi.toml");
@@ -71,6 +72,8 @@ pub struct Config {
     pub retention: Retention,
     /// The size that the database may grow to, in bytes.
     pub database_bytes_max: Option<u64>,
+    /// The mini-program.
+    pub wechat: wechat::Config,
 }
 
 #[derive(Deserialize)]
@@ -88,6 +91,9 @@ struct Raw {
     backup_keep_weekly: usize,
     backup_keep_monthly: usize,
     database_mib_max: u64,
+    wechat_base_url: String,
+    wechat_appid: String,
+    wechat_secret: String,
 }
 
 impl Config {
@@ -141,6 +147,16 @@ impl Raw {
                 _ => Err(refuse("cors_origins", format!("{origin:?} is not an origin such as https://example.com"))),
             }
         };
+        let base_url = &self.wechat_base_url;
+        if !base_url.starts_with("https://") && !base_url.starts_with("http://") || base_url.ends_with('/') {
+            return Err(refuse(
+                "wechat_base_url",
+                format!("{base_url:?} is not an address such as https://example.com"),
+            ));
+        }
+        if self.wechat_appid.is_empty() != self.wechat_secret.is_empty() {
+            return Err(refuse("wechat_secret", "wechat_appid and wechat_secret go together".to_owned()));
+        }
         Ok(Config {
             zone: Zone::named(&self.time_zone).map_err(|error| refuse("time_zone", error.to_string()))?,
             edge: EdgeConfig {
@@ -164,6 +180,11 @@ impl Raw {
                 monthly: self.backup_keep_monthly,
             },
             database_bytes_max: (self.database_mib_max > 0).then_some(self.database_mib_max << 20),
+            wechat: wechat::Config {
+                base_url: self.wechat_base_url,
+                appid: self.wechat_appid,
+                secret: self.wechat_secret,
+            },
         })
     }
 }
@@ -197,6 +218,8 @@ mod tests {
             ("CANSHI_BCRYPT_COST", "many", "bcrypt_cost"),
             ("CANSHI_CORS_ORIGINS", "*", "cors_origins"),
             ("CANSHI_TLS", "maybe", "tls"),
+            ("CANSHI_WECHAT_BASE_URL", "api.weixin.qq.com", "wechat_base_url"),
+            ("CANSHI_WECHAT_APPID", "wx0", "wechat_secret"),
         ] {
             let error = load(&[(name, text)]).expect_err(text);
             assert!(error.to_string().contains(named), "{error}");

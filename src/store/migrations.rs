@@ -10,9 +10,9 @@ mod embedded {
     refinery::embed_migrations!("migrations/site");
 }
 
-/// The tables whose every change travels to the center. Sessions, answers kept for a day, search terms, totals and the
-/// facts in `site` are this box's own affair or follow from the others.
-pub const TRAVELLING: [&str; 17] = [
+/// The tables whose every change travels to the center. Sessions, bind codes, answers kept for a day, search terms, totals
+/// and the facts in `site` are this box's own affair or follow from the others.
+pub const TRAVELLING: [&str; 18] = [
     "roles",
     "role_permissions",
     "users",
@@ -30,6 +30,7 @@ pub const TRAVELLING: [&str; 17] = [
     "audit",
     "boots",
     "mailbox_answers",
+    "appointments",
 ];
 
 /// The newest version that this program knows.

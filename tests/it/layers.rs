@@ -4,17 +4,18 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A module and the modules that it may name.
-const ARROWS: [(&str, &[&str]); 11] = [
+const ARROWS: [(&str, &[&str]); 12] = [
     ("domain", &["domain"]),
     ("error", &["domain"]),
     ("store", &["store", "domain", "error"]),
     ("service", &["service", "store", "domain", "error"]),
-    ("http", &["http", "service", "store", "domain", "error", "telemetry", "config"]),
+    ("http", &["http", "service", "store", "domain", "error", "telemetry", "config", "wechat"]),
     ("jobs", &["http", "service", "store", "config", "error"]),
     ("demo", &["service", "store", "domain", "error"]),
     ("telemetry", &["domain"]),
-    ("config", &["domain", "http", "store"]),
-    ("cli", &["cli", "demo", "http", "jobs", "service", "store", "domain", "config", "error", "telemetry"]),
+    ("wechat", &["domain"]),
+    ("config", &["domain", "http", "store", "wechat"]),
+    ("cli", &["cli", "demo", "http", "jobs", "service", "store", "domain", "config", "error", "telemetry", "wechat"]),
     ("main", &["cli"]),
 ];
 

@@ -3,6 +3,7 @@
 
 mod access;
 mod app;
+mod appointments;
 mod attendance;
 mod auth;
 mod contract;
@@ -18,3 +19,5 @@ mod plans;
 mod process;
 mod seed;
 mod store;
+mod wechat;
+mod wechat_platform;
