@@ -11,6 +11,7 @@ use toml::{Table, Value};
 use crate::domain::time::Zone;
 use crate::http::app::EdgeConfig;
 use crate::store::backup::Retention;
+use crate::wechat;
 
 /// The commented defaults.
 pub const DEFAULTS: &str = include_str!("../packaging/canshi.toml");
@@ -76,6 +77,8 @@ pub struct Config {
     pub database_bytes_max: Option<u64>,
     /// What only the relay needs to know.
     pub relay: RelayConfig,
+    /// The mini-program.
+    pub wechat: wechat::Config,
 }
 
 /// What the configuration says about the relay's MySQL.
@@ -107,6 +110,9 @@ struct Raw {
     relay_mysql_connections: usize,
     relay_allow_weak_mysql: bool,
     relay_mysql_replica: String,
+    wechat_base_url: String,
+    wechat_appid: String,
+    wechat_secret: String,
 }
 
 impl Config {
@@ -165,6 +171,16 @@ impl Raw {
                 _ => Err(refuse("cors_origins", format!("{origin:?} is not an origin such as https://example.com"))),
             }
         };
+        let base_url = &self.wechat_base_url;
+        if !base_url.starts_with("https://") && !base_url.starts_with("http://") || base_url.ends_with('/') {
+            return Err(refuse(
+                "wechat_base_url",
+                format!("{base_url:?} is not an address such as https://example.com"),
+            ));
+        }
+        if self.wechat_appid.is_empty() != self.wechat_secret.is_empty() {
+            return Err(refuse("wechat_secret", "wechat_appid and wechat_secret go together".to_owned()));
+        }
         Ok(Config {
             zone: Zone::named(&self.time_zone).map_err(|error| refuse("time_zone", error.to_string()))?,
             edge: EdgeConfig {
@@ -192,6 +208,11 @@ impl Raw {
                 mysql_connections: self.relay_mysql_connections,
                 allow_weak_mysql: self.relay_allow_weak_mysql,
                 mysql_replica: (!self.relay_mysql_replica.is_empty()).then_some(self.relay_mysql_replica),
+            },
+            wechat: wechat::Config {
+                base_url: self.wechat_base_url,
+                appid: self.wechat_appid,
+                secret: self.wechat_secret,
             },
         })
     }
@@ -226,6 +247,8 @@ mod tests {
             ("CANSHI_BCRYPT_COST", "many", "bcrypt_cost"),
             ("CANSHI_CORS_ORIGINS", "*", "cors_origins"),
             ("CANSHI_TLS", "maybe", "tls"),
+            ("CANSHI_WECHAT_BASE_URL", "api.weixin.qq.com", "wechat_base_url"),
+            ("CANSHI_WECHAT_APPID", "wx0", "wechat_secret"),
         ] {
             let error = load(&[(name, text)]).expect_err(text);
             assert!(error.to_string().contains(named), "{error}");

@@ -17,9 +17,11 @@ use crate::service::settings;
 use crate::service::setup::{FirstPassword, first_start};
 use crate::store::Db;
 use crate::store::db::{Clock, Context, WriterThread};
+use crate::store::examine::explained;
 use crate::store::keys::Keys;
 use crate::store::open::{DataDir, LOGS, Options, prepare};
 use crate::store::vault::Vault;
+use crate::wechat::WeChat;
 use crate::{demo, telemetry};
 
 /// The variable that gives the first administrator its password.
@@ -47,7 +49,8 @@ pub fn serve(arguments: &ServeArguments) -> Result<(), Refused> {
         let in_force = Arc::new(ArcSwap::from_pointee(db.read(settings::read).await?));
         log.set(in_force.load().log_level);
         let auth = Auth::new(db.clone(), passwords, &keys.token, in_force.clone());
-        let app = App::new(db.clone(), auth, in_force, config.edge.clone(), log, metrics);
+        let wechat = WeChat::new(config.wechat.clone()).map_err(|error| Refused::Said(explained(&error)))?;
+        let app = App::new(db.clone(), auth, in_force, config.edge.clone(), log, metrics, wechat);
         let jobs = Jobs::start(&app, &config, &data.path).await?;
         let tls = listen::certificate(&config.tls, &data.path).await?;
         greet(arguments, &config, &listener, &first)?;

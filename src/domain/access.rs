@@ -59,11 +59,17 @@ pub enum Permission {
     SitesRead,
     /// Work in the sites of the chain and tell all of them something, at the center.
     SitesWrite,
+    /// Make appointments for oneself.
+    AppointmentsBook,
+    /// Read everybody's appointments.
+    AppointmentsRead,
+    /// Confirm, assign, carry out and cancel appointments.
+    AppointmentsWrite,
 }
 
 impl Permission {
     /// Every permission, in the order in which they are listed.
-    pub const ALL: [Permission; 25] = [
+    pub const ALL: [Permission; 28] = [
         Permission::CustomersRead,
         Permission::CustomersReadOwn,
         Permission::CustomersWrite,
@@ -89,6 +95,9 @@ impl Permission {
         Permission::SettingsWrite,
         Permission::SitesRead,
         Permission::SitesWrite,
+        Permission::AppointmentsBook,
+        Permission::AppointmentsRead,
+        Permission::AppointmentsWrite,
     ];
 
     /// The name in rows, answers and documents.
@@ -119,6 +128,9 @@ impl Permission {
             Permission::SettingsWrite => "settings.write",
             Permission::SitesRead => "sites.read",
             Permission::SitesWrite => "sites.write",
+            Permission::AppointmentsBook => "appointments.book",
+            Permission::AppointmentsRead => "appointments.read",
+            Permission::AppointmentsWrite => "appointments.write",
         }
     }
 
@@ -150,6 +162,9 @@ impl Permission {
             Permission::SettingsWrite => "修改设置",
             Permission::SitesRead => "查看门店",
             Permission::SitesWrite => "操作门店、群发通知",
+            Permission::AppointmentsBook => "本人预约",
+            Permission::AppointmentsRead => "查看预约",
+            Permission::AppointmentsWrite => "处理预约",
         }
     }
 }
@@ -219,12 +234,16 @@ pub struct BuiltInRole {
 
 /// The role that may do everything, always.
 pub const ADMIN: &str = "admin";
+/// The role of whoever works at the center.
+pub const EMPLOYEE: &str = "employee";
+/// The role of whoever is cared for.
+pub const CUSTOMER: &str = "customer";
 
 /// The seed's three roles (seed API, section 4.2).
 pub const BUILT_IN_ROLES: [BuiltInRole; 3] = [
     BuiltInRole { name: ADMIN, title: "管理员", permissions: &Permission::ALL },
     BuiltInRole {
-        name: "employee",
+        name: EMPLOYEE,
         title: "员工",
         permissions: &[
             Permission::CustomersRead,
@@ -234,19 +253,27 @@ pub const BUILT_IN_ROLES: [BuiltInRole; 3] = [
             Permission::AttendanceReadOwn,
             Permission::AttendancePunch,
             Permission::NotificationsRead,
+            Permission::AppointmentsRead,
+            Permission::AppointmentsWrite,
         ],
     },
     BuiltInRole {
-        name: "customer",
+        name: CUSTOMER,
         title: "客户",
         permissions: &[
             Permission::CustomersReadOwn,
             Permission::DishesRead,
             Permission::MenusRead,
             Permission::NotificationsRead,
+            Permission::AppointmentsBook,
         ],
     },
 ];
+
+/// Permissions that came after the first release. A site that has its roles already grants them once, to the built-in
+/// roles that have them above.
+pub const LATER_PERMISSIONS: [Permission; 3] =
+    [Permission::AppointmentsBook, Permission::AppointmentsRead, Permission::AppointmentsWrite];
 
 /// What a route demands of its caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -63,4 +63,6 @@ id! {
     NotificationId,
     /// A row of `audit`.
     AuditId,
+    /// A row of `appointments`.
+    AppointmentId,
 }

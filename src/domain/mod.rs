@@ -1,6 +1,7 @@
 //! Pure rules of the care center: no I/O, no async, no SQL, no clock, no serialisation.
 
 pub mod access;
+pub mod appointments;
 pub mod attendance;
 pub mod audit;
 pub mod customers;
@@ -16,3 +17,4 @@ pub mod status;
 pub mod text;
 pub mod time;
 pub mod transactions;
+pub mod wechat;

@@ -25,6 +25,7 @@ use crate::store::idempotency::{self, Kept};
 use crate::store::keys::hex;
 use crate::store::{Db, QUEUE_MAX, ReadTx, WriteTx, health, mailbox_answers};
 use crate::telemetry::LogControl;
+use crate::wechat::WeChat;
 
 /// The site, as its edge knows it.
 #[derive(Clone)]
@@ -38,6 +39,7 @@ struct Inner {
     config: EdgeConfig,
     log: LogControl,
     metrics: PrometheusHandle,
+    wechat: WeChat,
 }
 
 /// What the configuration says about the edge.
@@ -58,9 +60,10 @@ impl App {
         config: EdgeConfig,
         log: LogControl,
         metrics: PrometheusHandle,
+        wechat: WeChat,
     ) -> Self {
         let limits = Limits::new(&settings.load());
-        Self(Arc::new(Inner { db, auth, settings, limits, config, log, metrics }))
+        Self(Arc::new(Inner { db, auth, settings, limits, config, log, metrics, wechat }))
     }
 
     /// The database.
@@ -76,6 +79,11 @@ impl App {
     /// The settings in force.
     pub fn settings(&self) -> Arc<Settings> {
         self.0.settings.load_full()
+    }
+
+    /// WeChat, if it is configured.
+    pub fn wechat(&self) -> &WeChat {
+        &self.0.wechat
     }
 
     /// Brings the gauges up to date.

@@ -7,6 +7,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::error::{Error, Invalid};
+use crate::wechat::WeChatError;
 
 /// Why a request is not answered with what it asked for.
 #[derive(Debug)]
@@ -25,11 +26,19 @@ pub enum Refusal {
     BodyTooSlow,
     /// The body is not declared as JSON.
     NotJson,
+    /// WeChat did not say who it is.
+    WeChat(WeChatError),
 }
 
 impl From<Error> for Refusal {
     fn from(error: Error) -> Self {
         Refusal::Error(error)
+    }
+}
+
+impl From<WeChatError> for Refusal {
+    fn from(error: WeChatError) -> Self {
+        Refusal::WeChat(error)
     }
 }
 
@@ -80,6 +89,8 @@ pub const fn message_of(status: u16) -> &'static str {
 pub const NO_ROUTE: &str = "没有这个接口";
 /// Seconds after which a refused write may be tried again.
 const BUSY_RETRY_S: u64 = 1;
+/// Seconds after which a WeChat account that logged in too often may try again.
+const WECHAT_RETRY_S: u64 = 60;
 
 impl Refusal {
     fn parts(&self) -> Parts {
@@ -91,6 +102,7 @@ impl Refusal {
             Refusal::BodyTooSlow => plain(408, "请求体未在规定时间内传完"),
             Refusal::NotJson => plain(415, "Content-Type应为application/json"),
             Refusal::Error(error) => parts_of(error),
+            Refusal::WeChat(error) => parts_of_wechat(error),
         }
     }
 }
@@ -118,18 +130,46 @@ fn parts_of(error: &Error) -> Parts {
         }
         Error::TooMany { retry_after_s } => (429, None, format!("请在{retry_after_s}秒后重试"), Some(*retry_after_s)),
         Error::Busy | Error::Center(_) => (503, None, "系统繁忙，请稍后重试".to_owned(), Some(BUSY_RETRY_S)),
+        Error::Unreachable(_) => plain(503, "网络不可用，请稍后重试"),
         Error::StorageFull(_) => plain(507, "磁盘空间已满，本次操作未保存"),
         Error::Db(_) | Error::Corrupt(_) | Error::Panicked | Error::Io(_) => plain(500, "服务器内部错误"),
+    }
+}
+
+/// WeChat's numbers: <https://developers.weixin.qq.com/miniprogram/dev/OpenApiDoc/user-login/code2Session.html>.
+fn parts_of_wechat(error: &WeChatError) -> Parts {
+    const RISKY_USER: i64 = 40_226;
+    const TOO_OFTEN: i64 = 45_011;
+    match error {
+        WeChatError::NotConfigured => plain(503, "微信登录未配置"),
+        WeChatError::InvalidCode => (400, Some("code".to_owned()), "微信授权码无效或已使用".to_owned(), None),
+        WeChatError::Refused { errcode: RISKY_USER } => plain(403, "该微信账号存在风险，不能登录"),
+        WeChatError::Refused { errcode: TOO_OFTEN } => {
+            (429, None, "微信登录过于频繁，请稍后重试".to_owned(), Some(WECHAT_RETRY_S))
+        }
+        WeChatError::Unreachable(_) | WeChatError::Refused { .. } => plain(503, "微信服务不可用，请稍后重试"),
     }
 }
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let (status, field, error, retry_after_s) = self.parts();
-        if let Refusal::Error(cause) = &self
+        let cause: Option<&dyn std::error::Error> = match &self {
+            Refusal::Error(cause) => Some(cause),
+            Refusal::WeChat(cause) => Some(cause),
+            Refusal::NoRoute
+            | Refusal::NoMethod
+            | Refusal::BodyTooLarge
+            | Refusal::BodyTooSlow
+            | Refusal::NotJson
+            | Refusal::AnswerTooLarge => None,
+        };
+        if let Some(cause) = cause
             && status >= 500
         {
-            let source = std::error::Error::source(cause).map(ToString::to_string);
+            let causes: Vec<String> =
+                std::iter::successors(cause.source(), |cause| cause.source()).map(ToString::to_string).collect();
+            let source = (!causes.is_empty()).then(|| causes.join(": "));
             tracing::error!(status, error = %cause, cause = source, "a request failed");
         }
         let body = ErrorBody { code: status, message: message_of(status), data: ErrorDetail { field, error } };

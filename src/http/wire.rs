@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 
-use jiff::civil::{Date, DateTime};
+use jiff::civil::{Date, DateTime, Time};
 use serde::de::{Error as _, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::json;
@@ -17,10 +17,12 @@ use utoipa::openapi::{RefOr, schema::OneOfBuilder};
 use utoipa::{PartialSchema, ToSchema};
 
 use crate::domain::access::Permission;
+use crate::domain::appointments::AppointmentStatus;
 use crate::domain::attendance::PunchType;
 use crate::domain::audit::Action;
 use crate::domain::ids::{
-    AttendanceId, CustomerId, DishId, EmployeeId, ID_MAX, MenuId, NotificationId, RoleId, TransactionId, UserId,
+    AppointmentId, AttendanceId, CustomerId, DishId, EmployeeId, ID_MAX, MenuId, NotificationId, RoleId, TransactionId,
+    UserId,
 };
 use crate::domain::menus::Meal;
 use crate::domain::money::Fen;
@@ -133,7 +135,7 @@ impl LocalTime {
 
 /// A time of the day, `HH:MM:SS`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Clock(jiff::civil::Time);
+pub struct Clock(Time);
 
 impl Clock {
     /// What the zone's clock shows at this moment.
@@ -141,6 +143,16 @@ impl Clock {
         Self(zone.local(instant).time())
     }
 }
+
+impl fmt::Display for Clock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.strftime("%H:%M:%S").fmt(f)
+    }
+}
+
+/// A time of the day that somebody names, `HH:MM` or `HH:MM:SS`; given out without seconds where there are none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TimeOfDay(pub Time);
 
 fn day_of(text: &str) -> Option<Date> {
     let date: Date = if text.len() == 10 { text.parse().ok()? } else { return None };
@@ -169,7 +181,29 @@ impl Serialize for LocalTime {
 
 impl Serialize for Clock {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&self.0.strftime("%H:%M:%S"))
+        serializer.collect_str(self)
+    }
+}
+
+impl Serialize for TimeOfDay {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let format = if self.0.second() == 0 { "%H:%M" } else { "%H:%M:%S" };
+        serializer.collect_str(&self.0.strftime(format))
+    }
+}
+
+fn time_of_day_of(text: &str) -> Option<Time> {
+    if !matches!(text.len(), 5 | 8) || text.get(6..) == Some("60") {
+        return None;
+    }
+    text.parse().ok()
+}
+
+impl<'de> Deserialize<'de> for TimeOfDay {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        from_text(deserializer, |text| {
+            time_of_day_of(text).map(TimeOfDay).ok_or_else(|| "时间应为存在的时间，格式HH:MM".to_owned())
+        })
     }
 }
 
@@ -282,7 +316,18 @@ macro_rules! id_on_the_wire {
     )+};
 }
 
-id_on_the_wire!(AttendanceId, CustomerId, DishId, EmployeeId, MenuId, NotificationId, RoleId, TransactionId, UserId,);
+id_on_the_wire!(
+    AppointmentId,
+    AttendanceId,
+    CustomerId,
+    DishId,
+    EmployeeId,
+    MenuId,
+    NotificationId,
+    RoleId,
+    TransactionId,
+    UserId,
+);
 
 macro_rules! word_on_the_wire {
     ($($name:ident: $words:expr),+ $(,)?) => {$(
@@ -310,6 +355,7 @@ macro_rules! word_on_the_wire {
 
 word_on_the_wire!(
     Action: Action::ALL.map(Action::as_str),
+    AppointmentStatus: AppointmentStatus::ALL.map(AppointmentStatus::as_str),
     Direction: [Direction::Income, Direction::Expense].map(Direction::as_str),
     LogLevel: [LogLevel::Error, LogLevel::Warn, LogLevel::Info, LogLevel::Debug, LogLevel::Trace].map(LogLevel::as_str),
     Meal: [Meal::Breakfast, Meal::Lunch, Meal::Dinner].map(Meal::as_str),
@@ -405,6 +451,14 @@ impl PartialSchema for Clock {
 }
 
 impl ToSchema for Clock {}
+
+impl PartialSchema for TimeOfDay {
+    fn schema() -> RefOr<Schema> {
+        string().pattern(Some(r"^\d{2}:\d{2}(:\d{2})?$")).examples([json!("14:00")]).into()
+    }
+}
+
+impl ToSchema for TimeOfDay {}
 
 impl<T: ToSchema> PartialSchema for Patch<T> {
     fn schema() -> RefOr<Schema> {

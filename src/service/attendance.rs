@@ -31,6 +31,8 @@ pub struct Punched {
     pub row: AttendanceRow,
     /// Whether the punch changed the day's first check-in or last check-out.
     pub changed: bool,
+    /// The moment that counts.
+    pub effective_at: Instant,
     /// Whether the kiosk's clock differs too much from the server's.
     pub clock_suspect: bool,
     /// The kiosk's own time, if it gave one.
@@ -84,7 +86,16 @@ pub fn punch(
         actor,
         Deed { action: Action::Punch, noun: NOUN, noun_id: Some(row.id.get()), before: None, after: Some(after) },
     )?;
-    Ok(Punched { row, changed, clock_suspect, punched_at, received_at })
+    Ok(Punched { row, changed, effective_at, clock_suspect, punched_at, received_at })
+}
+
+/// Punches for the employee that the actor is.
+///
+/// # Errors
+/// As [`punch`]; [`Error::Forbidden`] when the actor is no employee.
+pub fn punch_own(tx: &WriteTx<'_>, actor: &Actor, kind: PunchType, punched_at: Option<Instant>) -> Result<Punched> {
+    let employee_id = actor.employee_id().ok_or(Error::Forbidden("当前用户未关联员工，不能打卡"))?;
+    punch(tx, actor, employee_id, kind, punched_at)
 }
 
 /// A page of the days that the actor may see.

@@ -156,6 +156,11 @@ impl Auth {
         if user.status != Status::Active || user.password_hash != checked.0.password_hash {
             return Err(WRONG);
         }
+        self.open_session_of(tx, actor, user)
+    }
+
+    /// Opens a session for an active user whose identity was found out some other way than by a password.
+    pub fn open_session_of(&self, tx: &WriteTx<'_>, actor: &Actor, user: User) -> Result<Login> {
         let (claims, refreshable_until) = self.claims(tx.now, &user, hex(&random_bytes::<16>()?))?;
         sessions::insert(
             tx,
@@ -165,6 +170,23 @@ impl Auth {
         actor.person = Some(Arc::new(person(tx, &user, Some(&claims.sid))?));
         record(tx, &actor, deed(Action::Login, user.id))?;
         Ok(Login { token: self.tokens.sign(claims)?, user })
+    }
+
+    /// Checks that the actor's address has not guessed wrong too often; for codes, which belong to no name.
+    ///
+    /// # Errors
+    /// [`Error::TooMany`].
+    pub fn may_guess(&self, actor: &Actor) -> Result<()> {
+        self.failures.check_address(&self.settings.load(), self.db.now(), actor.address())
+    }
+
+    /// Counts a wrong guess of the actor's address, and leaves a trace of it.
+    pub async fn guessed_wrong(&self, actor: &Actor, what: &'static str) -> Result<()> {
+        self.failures.add_address(self.db.now(), actor.address());
+        let actor = actor.clone();
+        let after = Some(json!({ "wrong": what }));
+        let deed = Deed { action: Action::LoginFailed, noun: users::NOUN, noun_id: None, before: None, after };
+        self.db.write(move |tx| record(tx, &actor, deed)).await
     }
 
     /// Exchanges the session's good token for a new one; the old one is dead from then on.
@@ -365,36 +387,51 @@ impl Failures {
     }
 
     fn check(&self, settings: &Settings, now: Instant, name: &str, address: Option<IpAddr>) -> Result<()> {
-        let by_name = self.by_name.get(name).map(|moments| (moments, settings.login_failures_per_name));
-        let by_address = address
-            .and_then(|address| self.by_address.get(&address))
-            .map(|moments| (moments, settings.login_failures_per_address));
-        for (moments, limit) in by_name.into_iter().chain(by_address) {
-            let mut moments = moments.lock().unwrap_or_else(PoisonError::into_inner);
-            forget_old(&mut moments, now);
-            if moments.len() >= limit as usize
-                && let Some(first) = moments.front()
-            {
-                let wait_ms = FAILURE_WINDOW_MS - now.ms_since(*first);
-                return Err(Error::TooMany { retry_after_s: (wait_ms.max(0) as u64).div_ceil(1000).max(1) });
-            }
+        if let Some(moments) = self.by_name.get(name) {
+            within(&moments, settings.login_failures_per_name, now)?;
         }
-        Ok(())
+        self.check_address(settings, now, address)
+    }
+
+    fn check_address(&self, settings: &Settings, now: Instant, address: Option<IpAddr>) -> Result<()> {
+        match address.and_then(|address| self.by_address.get(&address)) {
+            Some(moments) => within(&moments, settings.login_failures_per_address, now),
+            None => Ok(()),
+        }
     }
 
     fn add(&self, now: Instant, name: &str, address: Option<IpAddr>) {
-        let by_name = self.by_name.get_with(name.to_owned(), Moments::default);
-        let by_address = address.map(|address| self.by_address.get_with(address, Moments::default));
-        for moments in [Some(by_name), by_address].into_iter().flatten() {
-            let mut moments = moments.lock().unwrap_or_else(PoisonError::into_inner);
-            forget_old(&mut moments, now);
-            moments.push_back(now);
+        note(&self.by_name.get_with(name.to_owned(), Moments::default), now);
+        self.add_address(now, address);
+    }
+
+    fn add_address(&self, now: Instant, address: Option<IpAddr>) {
+        if let Some(address) = address {
+            note(&self.by_address.get_with(address, Moments::default), now);
         }
     }
 
     fn forgive(&self, name: &str) {
         self.by_name.invalidate(name);
     }
+}
+
+fn within(moments: &Moments, limit: u32, now: Instant) -> Result<()> {
+    let mut moments = moments.lock().unwrap_or_else(PoisonError::into_inner);
+    forget_old(&mut moments, now);
+    match moments.front() {
+        Some(first) if moments.len() >= limit as usize => {
+            let wait_ms = FAILURE_WINDOW_MS - now.ms_since(*first);
+            Err(Error::TooMany { retry_after_s: (wait_ms.max(0) as u64).div_ceil(1000).max(1) })
+        }
+        _ => Ok(()),
+    }
+}
+
+fn note(moments: &Moments, now: Instant) {
+    let mut moments = moments.lock().unwrap_or_else(PoisonError::into_inner);
+    forget_old(&mut moments, now);
+    moments.push_back(now);
 }
 
 fn forget_old(moments: &mut VecDeque<Instant>, now: Instant) {

@@ -1,19 +1,27 @@
 //! Forgetting what has outlived its use, a little at a time, so that no write waits for it.
 
 use crate::error::Result;
-use crate::store::{Db, idempotency, sessions};
+use crate::store::{Db, bind_codes, idempotency, sessions};
 
-/// Rows that one transaction forgets at most.
+/// Rows of one table that one transaction forgets at most.
 const ROWS_MAX: u32 = 500;
 
-/// Forgets old answers and sessions.
+/// Forgets old answers, sessions and bind codes.
 pub async fn forget_old(db: &Db) -> Result<usize> {
     let mut forgotten = 0;
     loop {
-        let now =
-            db.write(|tx| Ok(idempotency::forget_old(tx, ROWS_MAX)? + sessions::forget_old(tx, ROWS_MAX)?)).await?;
+        let (now, full) = db
+            .write(|tx| {
+                let counts = [
+                    idempotency::forget_old(tx, ROWS_MAX)?,
+                    sessions::forget_old(tx, ROWS_MAX)?,
+                    bind_codes::forget_old(tx, ROWS_MAX)?,
+                ];
+                Ok((counts.iter().sum::<usize>(), counts.contains(&(ROWS_MAX as usize))))
+            })
+            .await?;
         forgotten += now;
-        if now < ROWS_MAX as usize {
+        if !full {
             return Ok(forgotten);
         }
     }

@@ -13,7 +13,7 @@ use crate::domain::menus::Meal;
 use crate::domain::time::check_period;
 use crate::error::{Error, Result};
 use crate::store::menus::{self, Menu, MenuDish, MenuFilter, NOUN};
-use crate::store::page::{Listed, Page};
+use crate::store::page::{Listed, PAGE_SIZE_MAX, Page};
 use crate::store::{ReadTx, WriteTx, dishes};
 
 /// Dishes on one menu at most.
@@ -111,6 +111,15 @@ pub fn read(tx: &ReadTx<'_>, id: MenuId) -> Result<Menu> {
     menus::find(tx, id)?.ok_or(NO_SUCH)
 }
 
+/// What the kitchen serves today.
+pub fn today(tx: &ReadTx<'_>) -> Result<(Date, Vec<Menu>)> {
+    let date = tx.zone.day(tx.now);
+    // At most one menu for each of the three meals.
+    let page = Page { number: 1, size: PAGE_SIZE_MAX };
+    let menus = menus::list(tx, &MenuFilter { date: Some(date), ..MenuFilter::default() }, page)?;
+    Ok((date, menus.items))
+}
+
 /// A page of the menus that pass the filter.
 ///
 /// # Errors
@@ -137,6 +146,7 @@ fn resolve(tx: &ReadTx<'_>, portions: &[Portion]) -> Result<Vec<MenuDish>> {
             dish_id: dish.id,
             name: dish.name,
             category: dish.category,
+            description: dish.description,
             quantity: portion.quantity,
         });
     }

@@ -1,10 +1,12 @@
 //! One function per thing that a person does: load, decide, save. A function takes the transaction that its caller opened
 //! and the actor; it knows nothing of requests and answers.
 
+pub mod appointments;
 pub mod attendance;
 pub mod audit;
 pub mod auth;
 pub mod customers;
+pub mod dashboard;
 pub mod directory;
 pub mod dishes;
 pub mod employees;
@@ -16,7 +18,9 @@ pub mod reports;
 pub mod roles;
 pub mod settings;
 pub mod setup;
+pub mod sync;
 pub mod tokens;
 pub mod trail;
 pub mod transactions;
 pub mod users;
+pub mod wechat;

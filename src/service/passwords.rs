@@ -14,6 +14,9 @@ pub const BYTES_MAX: usize = 72;
 /// Hashes that may wait; one more is refused at once.
 const WAITING_MAX: usize = 256;
 
+/// The hash of a user who has no password: no password matches it.
+pub const NO_PASSWORD: &str = "none";
+
 /// Why a password can't be taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("密码长度应为8到72字节")]
@@ -70,7 +73,8 @@ impl Passwords {
         self.run(|| true, move || hash_now(&password.0, cost)).await?.ok_or(Error::Busy)
     }
 
-    /// Whether this is the password of the hash. Without a hash (nobody has that name) it takes as long and says no. `go_on`
+    /// Whether this is the password of the hash. Without a hash (nobody has that name), and for [`NO_PASSWORD`], it takes as long
+    /// and says no. `go_on`
     /// is asked again right before the work, when its turn has come; `None` when it then says no.
     ///
     /// # Errors
@@ -82,6 +86,7 @@ impl Passwords {
         hash: Option<String>,
     ) -> Result<Option<bool>> {
         let decoy = self.decoy.clone();
+        let hash = hash.filter(|hash| hash != NO_PASSWORD);
         self.run(go_on, move || {
             let fits = password.len() <= BYTES_MAX && !password.contains('\0');
             let probe = if fits { password.as_str() } else { "" };

@@ -1,8 +1,9 @@
-//! What a site has from its first start: the built-in roles and the first administrator.
+//! What a site has from its first start: the built-in roles, with what later versions add to them, and the first
+//! administrator.
 
 use super::audit::{Deed, record};
 use super::passwords::Passwords;
-use crate::domain::access::{ADMIN, Actor, BUILT_IN_ROLES};
+use crate::domain::access::{ADMIN, Actor, BUILT_IN_ROLES, LATER_PERMISSIONS, Permission, Permissions};
 use crate::domain::audit::Action;
 use crate::domain::status::Status;
 use crate::error::{Error, Result};
@@ -10,7 +11,7 @@ use crate::service::passwords::Password;
 use crate::store::keys::{hex, random_bytes};
 use crate::store::roles::{self, Role};
 use crate::store::users::{self, User};
-use crate::store::{Db, WriteTx, boots};
+use crate::store::{Db, WriteTx, boots, site};
 
 /// What the first start gave to the first administrator.
 pub enum FirstPassword {
@@ -36,6 +37,7 @@ pub async fn note_start(db: &Db) -> Result<String> {
 /// [`Error::Invalid`] when the given password is too short or too long.
 pub async fn first_start(db: &Db, passwords: &Passwords, given: Option<String>) -> Result<FirstPassword> {
     if db.read(|tx| roles::find_by_name(tx, ADMIN)).await?.is_some() {
+        grant_later_permissions(db).await?;
         return Ok(FirstPassword::SetBefore);
     }
     let (password, outcome) = match given {
@@ -60,10 +62,53 @@ pub async fn first_start(db: &Db, passwords: &Passwords, given: Option<String>) 
             };
             roles::insert(tx, &role)?;
         }
+        note_granted(tx)?;
         first_admin(tx, &actor, password_hash)
     })
     .await?;
     Ok(outcome)
+}
+
+/// Gives the built-in roles what a later version has added to them: once, so that what an administrator takes away again
+/// stays away.
+async fn grant_later_permissions(db: &Db) -> Result<()> {
+    db.write(|tx| {
+        let granted = note_granted(tx)?;
+        for built_in in &BUILT_IN_ROLES {
+            let Some(mut role) = roles::find_by_name(tx, built_in.name)? else { continue };
+            let added: Permissions =
+                built_in.permissions.iter().copied().filter(|permission| granted.has(*permission)).collect();
+            if added == Permissions::default() {
+                continue;
+            }
+            role.permissions = role.permissions.iter().chain(added.iter()).collect();
+            roles::update(tx, &role)?;
+            let names: Vec<&str> = added.iter().map(Permission::as_str).collect();
+            let deed = Deed {
+                action: Action::Update,
+                noun: roles::NOUN,
+                noun_id: Some(role.id.get()),
+                before: None,
+                after: Some(serde_json::json!({"granted": names})),
+            };
+            record(tx, &Actor::system("setup"), deed)?;
+        }
+        Ok(())
+    })
+    .await
+}
+
+/// Notes that the later permissions are granted, and gives those for which that was not noted before.
+fn note_granted(tx: &WriteTx<'_>) -> Result<Permissions> {
+    let mut new = Vec::new();
+    for permission in LATER_PERMISSIONS {
+        let fact = format!("granted.{}", permission.as_str());
+        if site::fact(tx, &fact)?.is_none() {
+            site::record(tx, &fact, "1")?;
+            new.push(permission);
+        }
+    }
+    Ok(new.into_iter().collect())
 }
 
 fn first_admin(tx: &WriteTx<'_>, actor: &Actor, password_hash: String) -> Result<()> {

@@ -130,6 +130,23 @@ pub fn find(tx: &ReadTx<'_>, id: CustomerId) -> Result<Option<Customer>> {
     tx.connection.prepare_cached(sql)?.query_row([id], |row| Ok(read(tx, row))).optional()?.transpose()
 }
 
+/// How many active customers are in house on this day.
+pub fn count_in_house(tx: &ReadTx<'_>, day: Date) -> Result<i64> {
+    let sql = "select count(*) from customers
+               where status = 'active' and deleted_at is null and check_in_date is not null and check_in_date <= ?1
+                   and (check_out_date is null or check_out_date >= ?1)";
+    Ok(tx.connection.prepare_cached(sql)?.query_row([Day(day)], |row| row.get(0))?)
+}
+
+/// The active customers who are reached by this number, up to `limit` of them.
+pub fn find_by_contact(tx: &ReadTx<'_>, contact: &str, limit: u32) -> Result<Vec<Customer>> {
+    Filter::default()
+        .only("deleted_at is null")
+        .only("status = 'active'")
+        .when("contact_index = ?", Some(contact_index(tx, contact)))
+        .rows(tx, (COLUMNS, "customers", "id"), (i64::from(limit), 0), |row| read(tx, row))
+}
+
 /// A page of the customers that pass the filter, by id.
 pub fn list(tx: &ReadTx<'_>, filter: &CustomerFilter, page: Page) -> Result<Listed<Customer>> {
     let mut conditions =

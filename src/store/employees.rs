@@ -122,6 +122,15 @@ pub fn status_of(tx: &ReadTx<'_>, id: EmployeeId) -> Result<Option<Status>> {
     Ok(tx.connection.prepare_cached(sql)?.query_row([id], |row| row.get(0)).optional()?)
 }
 
+/// The active employees who are reached by this number, up to `limit` of them.
+pub fn find_by_contact(tx: &ReadTx<'_>, contact: &str, limit: u32) -> Result<Vec<Employee>> {
+    Filter::default()
+        .only("deleted_at is null")
+        .only("status = 'active'")
+        .when("contact_index = ?", Some(contact_index(tx, contact)))
+        .rows(tx, (COLUMNS, "employees", "id"), (i64::from(limit), 0), |row| read(tx, row))
+}
+
 /// A page of the employees that pass the filter, by id.
 pub fn list(tx: &ReadTx<'_>, filter: &EmployeeFilter, page: Page) -> Result<Listed<Employee>> {
     let mut conditions = Filter::default()

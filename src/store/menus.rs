@@ -40,6 +40,8 @@ pub struct MenuDish {
     pub name: String,
     /// 分类
     pub category: String,
+    /// 描述
+    pub description: Option<String>,
     /// 数量
     pub quantity: i64,
 }
@@ -166,7 +168,8 @@ fn read(tx: &ReadTx<'_>, row: &Row<'_>) -> Result<Menu> {
 /// The dishes of a menu in order, also those that are hidden by now.
 fn dishes_of(tx: &ReadTx<'_>, id: MenuId) -> Result<Vec<MenuDish>> {
     let mut statement = tx.connection.prepare_cached(
-        "select menu_dishes.dish_id, dishes.name, dishes.category, menu_dishes.quantity
+        "select menu_dishes.dish_id, dishes.name, dishes.category, dishes.description,
+                menu_dishes.quantity
          from menu_dishes join dishes on dishes.id = menu_dishes.dish_id
          where menu_dishes.menu_id = ?1
          order by menu_dishes.position, menu_dishes.dish_id",
@@ -174,7 +177,13 @@ fn dishes_of(tx: &ReadTx<'_>, id: MenuId) -> Result<Vec<MenuDish>> {
     let mut rows = statement.query([id])?;
     let mut dishes = Vec::new();
     while let Some(row) = rows.next()? {
-        dishes.push(MenuDish { dish_id: row.get(0)?, name: row.get(1)?, category: row.get(2)?, quantity: row.get(3)? });
+        dishes.push(MenuDish {
+            dish_id: row.get(0)?,
+            name: row.get(1)?,
+            category: row.get(2)?,
+            description: row.get(3)?,
+            quantity: row.get(4)?,
+        });
     }
     Ok(dishes)
 }

@@ -1,9 +1,11 @@
 //! Everything that the site keeps: one SQLite file, one writer, a few readers, and one file per noun with its statements.
 //! It knows rows; it knows nothing of requests, answers or permissions.
 
+pub mod appointments;
 pub mod attendance;
 pub mod audit;
 pub mod backup;
+pub mod bind_codes;
 pub mod boots;
 pub mod customers;
 pub mod db;
@@ -19,11 +21,13 @@ pub mod migrations;
 pub mod notifications;
 pub mod open;
 pub mod page;
+pub mod rebuild;
 pub mod roles;
 pub mod rows;
 pub mod search;
 pub mod sessions;
 pub mod settings;
+pub mod site;
 pub mod sync;
 pub mod transactions;
 pub mod tx;

@@ -1,13 +1,14 @@
 //! How values stand in columns, and what a violated constraint means.
 
-use jiff::civil::Date;
+use jiff::civil::{Date, Time};
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{ErrorCode, Row};
 
+use crate::domain::appointments::AppointmentStatus;
 use crate::domain::attendance::{DayStatus, PunchType};
 use crate::domain::ids::{
-    AttendanceId, AuditId, CustomerId, DishId, EmployeeId, MenuId, NotificationId, PunchId, RoleId, TransactionId,
-    UserId,
+    AppointmentId, AttendanceId, AuditId, CustomerId, DishId, EmployeeId, MenuId, NotificationId, PunchId, RoleId,
+    TransactionId, UserId,
 };
 use crate::domain::menus::Meal;
 use crate::domain::money::Fen;
@@ -33,6 +34,7 @@ macro_rules! stored_as_integer {
 }
 
 stored_as_integer!(
+    AppointmentId,
     AttendanceId,
     AuditId,
     CustomerId,
@@ -80,7 +82,7 @@ macro_rules! stored_as_word {
     )+};
 }
 
-stored_as_word!(Direction, Meal, PunchType, Status);
+stored_as_word!(AppointmentStatus, Direction, Meal, PunchType, Status);
 
 impl ToSql for DayStatus {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
@@ -107,6 +109,22 @@ impl FromSql for Day {
 /// Reads an optional day.
 pub fn optional_day(row: &Row<'_>, column: &str) -> rusqlite::Result<Option<Date>> {
     Ok(row.get::<_, Option<Day>>(column)?.map(|day| day.0))
+}
+
+/// A time of the day in a column, `HH:MM:SS`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TimeOfDay(pub Time);
+
+impl ToSql for TimeOfDay {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::from(self.0.strftime("%H:%M:%S").to_string()))
+    }
+}
+
+impl FromSql for TimeOfDay {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        value.as_str()?.parse().map(TimeOfDay).map_err(|error: jiff::Error| FromSqlError::Other(Box::new(error)))
+    }
 }
 
 /// Turns the violation of this constraint into a conflict that a person can read.

@@ -4,10 +4,12 @@ use rusqlite::{OptionalExtension, Row, named_params};
 
 use super::page::{Filter, Listed, Page};
 use super::rows::on_constraint;
+use super::vault::Place;
 use super::{ReadTx, WriteTx};
 use crate::domain::ids::{CENTER_IDS_FROM, CustomerId, EmployeeId, RoleId, UserId};
 use crate::domain::status::Status;
 use crate::domain::time::Instant;
+use crate::domain::wechat::Openid;
 use crate::error::Result;
 
 /// The noun's name in tables and audit rows.
@@ -105,10 +107,40 @@ fn save(tx: &WriteTx<'_>, user: &User, sql: &str) -> Result<()> {
     Ok(())
 }
 
-/// Hides a row; its name stays taken.
+/// Hides a row; its name stays taken, its WeChat account comes free.
 pub fn hide(tx: &WriteTx<'_>, id: UserId) -> Result<()> {
-    tx.connection.prepare_cached("update users set deleted_at = ?2 where id = ?1")?.execute((id, tx.now))?;
+    tx.connection
+        .prepare_cached("update users set deleted_at = ?2, openid = null, openid_index = null where id = ?1")?
+        .execute((id, tx.now))?;
     Ok(())
+}
+
+/// Makes this WeChat account the one that the user logs in with.
+pub fn set_openid(tx: &WriteTx<'_>, id: UserId, openid: &Openid) -> Result<()> {
+    let sealed = tx.vault.seal(Place { table: "users", column: "openid", id: id.get() }, openid.as_str())?;
+    tx.connection
+        .prepare_cached("update users set openid = ?2, openid_index = ?3, updated_at = ?4 where id = ?1")?
+        .execute((id, sealed, openid_index(tx, openid), tx.now))
+        .map_err(on_constraint("users.openid_index", "该微信已绑定其他用户"))?;
+    Ok(())
+}
+
+/// Lets the user log in with no WeChat account.
+pub fn clear_openid(tx: &WriteTx<'_>, id: UserId) -> Result<()> {
+    tx.connection
+        .prepare_cached("update users set openid = null, openid_index = null, updated_at = ?2 where id = ?1")?
+        .execute((id, tx.now))?;
+    Ok(())
+}
+
+/// Whether the user can log in with some WeChat account.
+pub fn has_openid(tx: &ReadTx<'_>, id: UserId) -> Result<bool> {
+    let sql = "select 1 from users where id = ?1 and openid_index is not null";
+    Ok(tx.connection.prepare_cached(sql)?.exists([id])?)
+}
+
+fn openid_index(tx: &ReadTx<'_>, openid: &Openid) -> String {
+    tx.vault.index("users.openid", openid.as_str())
 }
 
 /// The user, unless it is hidden.
@@ -125,6 +157,32 @@ pub fn find_by_username(tx: &ReadTx<'_>, username: &str) -> Result<Option<User>>
                       customer_id, status, users.created_at, updated_at
                from users join roles on roles.id = users.role_id where username = ?1 and deleted_at is null";
     Ok(tx.connection.prepare_cached(sql)?.query_row([username], read).optional()?)
+}
+
+/// The user who logs in with this WeChat account, unless it is hidden.
+pub fn find_by_openid(tx: &ReadTx<'_>, openid: &Openid) -> Result<Option<User>> {
+    let sql = "select users.id, username, password_hash, role_id, roles.name as role, users.name, employee_id,
+                      customer_id, status, users.created_at, updated_at
+               from users join roles on roles.id = users.role_id where openid_index = ?1 and deleted_at is null";
+    Ok(tx.connection.prepare_cached(sql)?.query_row([openid_index(tx, openid)], read).optional()?)
+}
+
+/// The first active user who is this employee.
+pub fn find_by_employee(tx: &ReadTx<'_>, id: EmployeeId) -> Result<Option<User>> {
+    let sql = "select users.id, username, password_hash, role_id, roles.name as role, users.name, employee_id,
+                      customer_id, status, users.created_at, updated_at
+               from users join roles on roles.id = users.role_id
+               where employee_id = ?1 and status = 'active' and deleted_at is null order by users.id limit 1";
+    Ok(tx.connection.prepare_cached(sql)?.query_row([id], read).optional()?)
+}
+
+/// The first active user who is this customer.
+pub fn find_by_customer(tx: &ReadTx<'_>, id: CustomerId) -> Result<Option<User>> {
+    let sql = "select users.id, username, password_hash, role_id, roles.name as role, users.name, employee_id,
+                      customer_id, status, users.created_at, updated_at
+               from users join roles on roles.id = users.role_id
+               where customer_id = ?1 and status = 'active' and deleted_at is null order by users.id limit 1";
+    Ok(tx.connection.prepare_cached(sql)?.query_row([id], read).optional()?)
 }
 
 /// How many active users hold this role.

@@ -19,6 +19,7 @@ use canshi::store::db::{Clock, Context, WriterThread};
 use canshi::store::open::{DataDir, Options, prepare};
 use canshi::store::vault::Vault;
 use canshi::telemetry::{self, LogControl};
+use canshi::wechat::{self, WeChat};
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
@@ -85,6 +86,15 @@ impl TestApp {
 
     /// An empty site of this configuration.
     pub async fn with(edge: EdgeConfig, options: Options) -> Self {
+        Self::on(edge, options, wechat::Config::default()).await
+    }
+
+    /// An empty site whose people log in with this mini-program.
+    pub async fn with_wechat(wechat: wechat::Config) -> Self {
+        Self::on(EdgeConfig::default(), Options::default(), wechat).await
+    }
+
+    async fn on(edge: EdgeConfig, options: Options, wechat: wechat::Config) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let data = DataDir::lock(directory.path()).unwrap();
         let zone = Zone::named("Asia/Shanghai").unwrap();
@@ -97,7 +107,7 @@ impl TestApp {
         let in_force = Arc::new(ArcSwap::from_pointee(db.read(settings::read).await.unwrap()));
         let auth = Auth::new(db.clone(), passwords, &keys.token, in_force.clone());
         let metrics = telemetry::metrics().build_recorder().handle();
-        let app = App::new(db.clone(), auth, in_force, edge, LogControl::none(), metrics);
+        let app = App::new(db.clone(), auth, in_force, edge, LogControl::none(), metrics, WeChat::new(wechat).unwrap());
         let mut site = Self {
             router: http::router(&app),
             app: Some(app),

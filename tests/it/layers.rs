@@ -4,18 +4,35 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A module and the modules that it may name.
-const ARROWS: [(&str, &[&str]); 12] = [
+const ARROWS: [(&str, &[&str]); 13] = [
     ("domain", &["domain"]),
     ("error", &["domain"]),
     ("store", &["store", "domain", "error"]),
     ("service", &["service", "store", "domain", "error"]),
-    ("http", &["http", "service", "store", "domain", "error", "telemetry", "config"]),
-    ("relay", &["relay", "http", "service", "store", "domain", "error", "config", "telemetry"]),
+    ("http", &["http", "service", "store", "domain", "error", "telemetry", "config", "wechat"]),
+    ("relay", &["relay", "http", "service", "store", "domain", "error", "config", "telemetry", "wechat"]),
     ("jobs", &["http", "service", "store", "config", "error"]),
     ("demo", &["service", "store", "domain", "error"]),
     ("telemetry", &["domain"]),
-    ("config", &["domain", "http", "store"]),
-    ("cli", &["cli", "demo", "http", "jobs", "relay", "service", "store", "domain", "config", "error", "telemetry"]),
+    ("wechat", &["domain"]),
+    ("config", &["domain", "http", "store", "wechat"]),
+    (
+        "cli",
+        &[
+            "cli",
+            "demo",
+            "http",
+            "jobs",
+            "relay",
+            "service",
+            "store",
+            "domain",
+            "config",
+            "error",
+            "telemetry",
+            "wechat",
+        ],
+    ),
     ("main", &["cli"]),
 ];
 

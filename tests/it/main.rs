@@ -3,6 +3,7 @@
 
 mod access;
 mod app;
+mod appointments;
 mod attendance;
 mod auth;
 mod contract;
@@ -23,3 +24,5 @@ mod relay;
 mod schedule;
 mod seed;
 mod store;
+mod wechat;
+mod wechat_platform;

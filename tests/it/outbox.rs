@@ -74,6 +74,9 @@ async fn every_travelling_table_is_written_to_and_replays() {
         })
         .await
         .unwrap();
+    let appointment = json!({"service_type": "陪护", "date": "2024-01-02", "time": "14:00"});
+    app.post("/api/wechat/customer/appointment", appointment).await.expect(201);
+    app.post("/api/appointments/1/confirm", json!({})).await.expect(200);
     app.post("/api/notifications/1/read", json!({})).await.expect(200);
     setup::note_start(app.db()).await.unwrap();
     let letter = headquarters("m1");

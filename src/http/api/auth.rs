@@ -15,6 +15,7 @@ use crate::http::error::Refusal;
 use crate::http::extract::{Body, Labels};
 use crate::http::route::{Route, get, post, put};
 use crate::http::wire::Line;
+use crate::service::auth::Login;
 use crate::service::passwords::Password;
 
 /// The routes of this noun.
@@ -43,7 +44,7 @@ impl Labels for LoginBody {
 }
 
 #[derive(Serialize, ToSchema)]
-struct LoginView {
+pub(super) struct LoginView {
     /// The access token, for the `Authorization: Bearer` header.
     token: String,
     /// Whose it is.
@@ -58,6 +59,14 @@ struct LoginUserView {
     name: String,
 }
 
+impl From<Login> for LoginView {
+    fn from(login: Login) -> Self {
+        let user = login.user;
+        let user = LoginUserView { id: user.id, username: user.username, role: user.role, name: user.name };
+        Self { token: login.token, user }
+    }
+}
+
 async fn login(
     State(app): State<App>,
     caller: Caller,
@@ -66,10 +75,7 @@ async fn login(
     let checked = app.auth().check(&caller, body.username.into(), body.password.into()).await?;
     let auth = app.auth().clone();
     app.write(&caller, move |tx, actor| {
-        let login = auth.open_session(tx, actor, &checked)?;
-        let user = login.user;
-        let user = LoginUserView { id: user.id, username: user.username, role: user.role, name: user.name };
-        Answer::new("登录成功", LoginView { token: login.token, user })
+        Answer::new("登录成功", LoginView::from(auth.open_session(tx, actor, &checked)?))
     })
     .await
 }

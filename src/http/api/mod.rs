@@ -1,5 +1,6 @@
 //! The endpoints, one file a noun.
 
+mod appointments;
 mod attendance;
 mod audit;
 mod auth;
@@ -14,12 +15,14 @@ mod roles;
 mod settings;
 mod transactions;
 mod users;
+pub mod wechat;
 
 use super::route::Route;
 
 /// Every endpoint below `/api`.
 pub fn routes() -> Vec<Route> {
     [
+        appointments::routes(),
         attendance::routes(),
         audit::routes(),
         auth::routes(),
@@ -33,6 +36,7 @@ pub fn routes() -> Vec<Route> {
         settings::routes(),
         transactions::routes(),
         users::routes(),
+        wechat::routes(),
     ]
     .into_iter()
     .flatten()

@@ -19,6 +19,7 @@ use crate::http::wire::{LocalTime, Name, Patch, Word, present};
 use crate::service::directory;
 use crate::service::passwords::Password;
 use crate::service::users::{self, NewUser};
+use crate::service::wechat::{self, BindCode};
 use crate::store::users::User;
 
 /// The routes of this noun.
@@ -29,6 +30,7 @@ pub fn routes() -> Vec<Route> {
         get("/api/users/{id}", May(UsersRead), read).summary("获取用户详情"),
         put("/api/users/{id}", May(UsersWrite), update).summary("更新用户"),
         delete("/api/users/{id}", May(UsersWrite), remove).summary("删除用户"),
+        post("/api/users/{id}/bind-code", May(UsersWrite), issue_bind_code).summary("生成微信绑定码"),
     ]
 }
 
@@ -240,6 +242,33 @@ async fn remove(State(app): State<App>, caller: Caller, Path(id): Path<UserId>) 
     app.write(&caller, move |tx, actor| {
         users::delete(tx, actor, &epoch, id)?;
         Answer::new("删除成功", Nothing)
+    })
+    .await
+}
+
+/// A code that binds a WeChat account to the user, once.
+#[derive(Serialize, ToSchema)]
+struct BindCodeView {
+    /// 绑定码
+    #[schema(example = "7KMP4XQ9")]
+    bind_code: String,
+    /// 有效期至
+    expires_at: LocalTime,
+}
+
+impl BindCodeView {
+    fn of(issued: BindCode, zone: &Zone) -> Self {
+        Self { bind_code: issued.code, expires_at: LocalTime::of(issued.expires_at, zone) }
+    }
+}
+
+async fn issue_bind_code(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<UserId>,
+) -> Result<Created<BindCodeView>, Refusal> {
+    app.write(&caller, move |tx, actor| {
+        Created::new("生成成功", BindCodeView::of(wechat::issue_bind_code(tx, actor, id)?, tx.zone))
     })
     .await
 }

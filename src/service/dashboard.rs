@@ -1,0 +1,40 @@
+//! The day at a glance, for whoever runs the center from a telephone.
+
+use super::notifications;
+use crate::domain::access::Actor;
+use crate::domain::appointments::AppointmentStatus;
+use crate::error::Result;
+use crate::store::ReadTx;
+use crate::store::notifications::Notification;
+use crate::store::page::Page;
+use crate::store::{appointments, customers};
+
+/// Notifications on the dashboard at most.
+const RECENT_MAX: u32 = 10;
+
+/// Orders come with the payments of a later version; until then no day has any.
+const TODAY_ORDERS: i64 = 0;
+
+/// What the dashboard says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dashboard {
+    /// Customers who are in house today.
+    pub today_customers: i64,
+    /// Orders that were created today.
+    pub today_orders: i64,
+    /// Appointments that wait for a confirmation.
+    pub pending_tasks: i64,
+    /// The actor's newest notifications.
+    pub recent_notifications: Vec<Notification>,
+}
+
+/// The dashboard at this moment.
+pub fn read(tx: &ReadTx<'_>, actor: &Actor) -> Result<Dashboard> {
+    let page = Page { number: 1, size: RECENT_MAX };
+    Ok(Dashboard {
+        today_customers: customers::count_in_house(tx, tx.zone.day(tx.now))?,
+        today_orders: TODAY_ORDERS,
+        pending_tasks: appointments::count(tx, AppointmentStatus::Pending)?,
+        recent_notifications: notifications::list(tx, actor, None, page)?.items,
+    })
+}
