@@ -8,6 +8,7 @@ use tokio_cron_scheduler::{Job, JobScheduler, JobSchedulerError};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::http::App;
+use crate::http::edge::Edge as _;
 use crate::service::housekeeping;
 use crate::store::backup::{self, Retention};
 use crate::store::open::BACKUPS;

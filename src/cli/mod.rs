@@ -127,7 +127,7 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Command::Restore { data, from, keys } => copies::restore(&data, &from, keys.as_deref()),
         Command::User { command: UserCommand::Password { data, username } } => users::set_password(&data, &username),
         Command::Doctor { data } => doctor::examine(&data),
-        Command::Openapi => say(&format!("{:#}", http::openapi::document(&http::routes()))),
+        Command::Openapi => say(&format!("{:#}", http::document())),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::ids::{CustomerId, EmployeeId, RoleId, UserId};
+use super::time::Instant;
 
 /// One thing that a role may allow. The name is `noun.verb`, the noun spelled as in the URL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -60,11 +61,15 @@ pub enum Permission {
     AppointmentsRead,
     /// Confirm, assign, carry out and cancel appointments.
     AppointmentsWrite,
+    /// Look at the sites of the chain, at the center.
+    SitesRead,
+    /// Work in the sites of the chain and tell all of them something, at the center.
+    SitesWrite,
 }
 
 impl Permission {
     /// Every permission, in the order in which they are listed.
-    pub const ALL: [Permission; 26] = [
+    pub const ALL: [Permission; 28] = [
         Permission::CustomersRead,
         Permission::CustomersReadOwn,
         Permission::CustomersWrite,
@@ -91,6 +96,8 @@ impl Permission {
         Permission::AppointmentsBook,
         Permission::AppointmentsRead,
         Permission::AppointmentsWrite,
+        Permission::SitesRead,
+        Permission::SitesWrite,
     ];
 
     /// The name in rows, answers and documents.
@@ -122,6 +129,8 @@ impl Permission {
             Permission::AppointmentsBook => "appointments.book",
             Permission::AppointmentsRead => "appointments.read",
             Permission::AppointmentsWrite => "appointments.write",
+            Permission::SitesRead => "sites.read",
+            Permission::SitesWrite => "sites.write",
         }
     }
 
@@ -154,6 +163,8 @@ impl Permission {
             Permission::AppointmentsBook => "本人预约",
             Permission::AppointmentsRead => "查看预约",
             Permission::AppointmentsWrite => "处理预约",
+            Permission::SitesRead => "查看门店",
+            Permission::SitesWrite => "操作门店、群发通知",
         }
     }
 }
@@ -182,6 +193,11 @@ impl Permissions {
     /// All that there are.
     pub fn all() -> Self {
         Permission::ALL.into_iter().collect()
+    }
+
+    /// Those that let one look at everything and change nothing.
+    pub fn reading() -> Self {
+        Permission::ALL.into_iter().filter(|permission| permission.as_str().ends_with(".read")).collect()
     }
 
     /// Whether this one is in the set.
@@ -272,6 +288,8 @@ pub enum Access {
     May(Permission),
     /// A valid token whose role holds at least one of these.
     MayAny(&'static [Permission]),
+    /// A letter of the relay's own; for everybody else there is no such route.
+    Relay,
 }
 
 /// The user behind a valid token, as the rows have it now.
@@ -293,8 +311,36 @@ pub struct Person {
     pub customer_id: Option<CustomerId>,
     /// The employee that this user is, if one.
     pub employee_id: Option<EmployeeId>,
-    /// The session that the token belongs to.
-    pub session_id: String,
+    /// The session that the token belongs to; none where the center vouches for the person.
+    pub session_id: Option<String>,
+}
+
+/// Where what an actor does comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// A request over the network, from this address.
+    Network(IpAddr),
+    /// A user's letter through the center's mailbox.
+    Mailbox {
+        /// When the relay received it.
+        received_at: Instant,
+    },
+    /// A letter of the relay's own.
+    Relay {
+        /// When the relay wrote it.
+        received_at: Instant,
+    },
+    /// A letter of somebody at headquarters.
+    Headquarters {
+        /// How people call him.
+        name: Arc<str>,
+        /// Whether he may do everything, or only read.
+        write: bool,
+        /// When the relay received it.
+        received_at: Instant,
+    },
+    /// No request: the program itself is at work.
+    System,
 }
 
 /// Whoever causes an operation: a person, nobody known, or the program itself; and from where.
@@ -302,8 +348,8 @@ pub struct Person {
 pub struct Actor {
     /// The person, when the caller has shown a token.
     pub person: Option<Arc<Person>>,
-    /// The address that the request came from; none for the program itself.
-    pub address: Option<IpAddr>,
+    /// Where the request came from.
+    pub source: Source,
     /// The id that the answer and the log carry.
     pub request_id: Arc<str>,
 }
@@ -311,7 +357,25 @@ pub struct Actor {
 impl Actor {
     /// The program itself, at work on this task.
     pub fn system(task: &str) -> Self {
-        Self { person: None, address: None, request_id: Arc::from(task) }
+        Self { person: None, source: Source::System, request_id: Arc::from(task) }
+    }
+
+    /// The address that the request came from over the network.
+    pub fn address(&self) -> Option<IpAddr> {
+        match self.source {
+            Source::Network(address) => Some(address),
+            Source::Mailbox { .. } | Source::Relay { .. } | Source::Headquarters { .. } | Source::System => None,
+        }
+    }
+
+    /// When the relay received the request that a letter brought.
+    pub const fn received_at(&self) -> Option<Instant> {
+        match self.source {
+            Source::Mailbox { received_at }
+            | Source::Relay { received_at }
+            | Source::Headquarters { received_at, .. } => Some(received_at),
+            Source::Network(_) | Source::System => None,
+        }
     }
 
     /// Whether the actor holds this permission; the program itself holds all of them.
@@ -319,12 +383,13 @@ impl Actor {
         self.permissions().has(permission)
     }
 
-    /// What the actor may do; a stranger nothing.
+    /// What the actor may do; a stranger nothing, and the relay nothing beyond the routes that are there for it.
     pub fn permissions(&self) -> Permissions {
-        match (&self.person, self.address) {
+        match (&self.person, &self.source) {
             (Some(person), _) => person.permissions,
-            (None, Some(_)) => Permissions::default(),
-            (None, None) => Permissions::all(),
+            (None, Source::Network(_) | Source::Mailbox { .. } | Source::Relay { .. }) => Permissions::default(),
+            (None, Source::Headquarters { write: false, .. }) => Permissions::reading(),
+            (None, Source::Headquarters { write: true, .. } | Source::System) => Permissions::all(),
         }
     }
 
@@ -345,10 +410,22 @@ impl Actor {
 
     /// The role's name for the audit trail.
     pub fn role(&self) -> &str {
-        match (&self.person, self.address) {
+        match (&self.person, &self.source) {
             (Some(person), _) => &person.role,
-            (None, Some(_)) => "anonymous",
-            (None, None) => "system",
+            (None, Source::Network(_) | Source::Mailbox { .. }) => "anonymous",
+            (None, Source::Relay { .. }) => "relay",
+            (None, Source::Headquarters { .. }) => "headquarters",
+            (None, Source::System) => "system",
+        }
+    }
+
+    /// From where, for the audit trail: an address, the mailbox, or who at headquarters it is.
+    pub fn whence(&self) -> Option<String> {
+        match &self.source {
+            Source::Network(address) => Some(address.to_string()),
+            Source::Mailbox { .. } | Source::Relay { .. } => Some("mailbox".to_owned()),
+            Source::Headquarters { name, .. } => Some(name.to_string()),
+            Source::System => None,
         }
     }
 }
@@ -364,6 +441,22 @@ mod tests {
             assert_eq!(Permissions::from_iter([permission]).iter().collect::<Vec<_>>(), [permission]);
         }
         assert_eq!(Permissions::all().iter().count(), Permission::ALL.len());
+    }
+
+    #[test]
+    fn only_the_program_and_headquarters_hold_permissions_without_a_person() {
+        let received_at = Instant(0);
+        let headquarters = |write| Source::Headquarters { name: "总部".into(), write, received_at };
+        let actor = |source| Actor { person: None, source, request_id: "".into() };
+        let network = Source::Network(IpAddr::from([127, 0, 0, 1]));
+        for source in [network, Source::Mailbox { received_at }, Source::Relay { received_at }] {
+            assert_eq!(actor(source).permissions(), Permissions::default());
+        }
+        assert_eq!(actor(headquarters(true)).permissions(), Permissions::all());
+        assert_eq!(actor(Source::System).permissions(), Permissions::all());
+        let reading = actor(headquarters(false)).permissions();
+        assert!(reading.has(Permission::CustomersRead) && reading.has(Permission::FinanceRead));
+        assert!(reading.iter().all(|permission| permission.as_str().ends_with(".read")));
     }
 
     #[test]

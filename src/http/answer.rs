@@ -93,11 +93,16 @@ impl<T, const STATUS: u16> Answer<T, STATUS> {
 
 impl<T, const STATUS: u16> IntoResponse for Answer<T, STATUS> {
     fn into_response(self) -> Response<Body> {
-        let mut response = Response::new(Body::from(self.body));
-        *response.status_mut() = StatusCode::from_u16(STATUS).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        response
+        written(STATUS, self.body)
     }
+}
+
+/// The response that an answer is, once it is written.
+pub(super) fn written(status: u16, body: String) -> Response<Body> {
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
 }
 
 /// One page of a list.

@@ -1,25 +1,29 @@
 //! What every handler works with.
 
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
 use aws_lc_rs::digest::{SHA256, digest};
-use axum::http::HeaderValue;
+use axum::http::request::Parts;
+use axum::http::{HeaderValue, Method};
 use metrics_exporter_prometheus::PrometheusHandle;
 
 use super::answer::Answer;
-use super::caller::{Caller, RepeatKey};
+use super::caller::{Caller, Identity, Key, RepeatKey};
+use super::edge::Edge;
 use super::error::Refusal;
+use super::guard::bearer;
 use super::limits::Limits;
-use crate::domain::access::Actor;
+use super::mail::{Letter, OnBehalf};
+use crate::domain::access::{Access, Actor};
 use crate::domain::settings::Settings;
 use crate::error::{Error, Result};
 use crate::service::auth::Auth;
 use crate::store::idempotency::{self, Kept};
 use crate::store::keys::hex;
-use crate::store::{Db, ReadTx, WriteTx};
+use crate::store::{Db, QUEUE_MAX, ReadTx, WriteTx, health, mailbox_answers};
 use crate::telemetry::LogControl;
 use crate::wechat::WeChat;
 
@@ -72,24 +76,9 @@ impl App {
         &self.0.auth
     }
 
-    /// The rate limits.
-    pub fn limits(&self) -> &Limits {
-        &self.0.limits
-    }
-
-    /// What the configuration says about the edge.
-    pub fn config(&self) -> &EdgeConfig {
-        &self.0.config
-    }
-
     /// The settings in force.
     pub fn settings(&self) -> Arc<Settings> {
         self.0.settings.load_full()
-    }
-
-    /// The metrics.
-    pub fn metrics(&self) -> &PrometheusHandle {
-        &self.0.metrics
     }
 
     /// WeChat, if it is configured.
@@ -98,7 +87,7 @@ impl App {
     }
 
     /// Brings the gauges up to date.
-    pub fn measure(&self) {
+    fn measure(&self) {
         metrics::gauge!("canshi_writes_waiting").set(self.0.db.writes_waiting() as f64);
         if let Ok(file) = std::fs::metadata(self.0.db.path()) {
             metrics::gauge!("canshi_database_bytes").set(file.len() as f64);
@@ -141,7 +130,7 @@ impl App {
         Ok(self.0.db.read_rows(|tx| work(tx, &caller.actor)).await?)
     }
 
-    /// Writes, and answers once it is on the disk. A repeat of a request with the same `Idempotency-Key` gets the answer of
+    /// Writes, and answers once it is on the disk. A repeat of a request with the same key gets the answer of
     /// the first, which is kept in the transaction of its effect; the same key with another request is a conflict.
     pub async fn write<T, F, const STATUS: u16>(
         &self,
@@ -162,6 +151,71 @@ impl App {
     }
 }
 
+impl Edge for App {
+    fn limits(&self) -> &Limits {
+        &self.0.limits
+    }
+
+    fn config(&self) -> &EdgeConfig {
+        &self.0.config
+    }
+
+    fn metrics(&self) -> String {
+        self.measure();
+        self.0.metrics.render()
+    }
+
+    fn document(&self) -> &'static str {
+        static DOCUMENT: OnceLock<String> = OnceLock::new();
+        DOCUMENT.get_or_init(|| super::document().to_string())
+    }
+
+    async fn ready(&self) -> Result<()> {
+        if self.0.db.writes_waiting() >= QUEUE_MAX as u64 {
+            return Err(Error::Busy);
+        }
+        self.0.db.read_rows(health::answers).await
+    }
+
+    async fn identify(&self, access: Access, parts: &Parts) -> Result<Identity> {
+        if let Some(letter) = parts.extensions.get::<Letter>() {
+            return self.sender(access, parts, letter).await;
+        }
+        match access {
+            // To a route of the relay's nothing comes from the network.
+            Access::Public | Access::Relay => Ok(Identity::default()),
+            Access::Refresh => {
+                let (person, claims) = self.0.auth.person_to_refresh(bearer(parts)?).await?;
+                Ok(Identity { person: Some(person), token: Some(Arc::new(claims)) })
+            }
+            Access::SignedIn | Access::May(_) | Access::MayAny(_) => {
+                Ok(Identity { person: Some(self.0.auth.person_of(bearer(parts)?).await?), token: None })
+            }
+        }
+    }
+
+    async fn answer_to(&self, message_id: &str) -> Result<Option<Kept>> {
+        self.0.db.read_rows(|tx| mailbox_answers::find(tx, message_id)).await
+    }
+}
+
+impl App {
+    /// Who stands behind a letter. Its headers say nothing of that.
+    async fn sender(&self, access: Access, parts: &Parts, letter: &Letter) -> Result<Identity> {
+        let reads = parts.method == Method::GET || parts.method == Method::HEAD;
+        match (&letter.on_behalf, access) {
+            (_, Access::Refresh) => Err(Error::Unauthenticated("请在小程序中重新登录")),
+            (OnBehalf::Relay, Access::Relay) => Ok(Identity::default()),
+            (OnBehalf::Relay, _) | (OnBehalf::Headquarters { .. }, Access::SignedIn) => {
+                Err(Error::Forbidden("此操作只能由用户本人进行"))
+            }
+            (OnBehalf::Headquarters { write: false, .. }, _) if !reads => Err(Error::Forbidden("没有此操作的权限")),
+            (OnBehalf::Headquarters { .. }, _) => Ok(Identity::default()),
+            (OnBehalf::User(id), _) => Ok(Identity { person: Some(self.0.auth.person_by_id(*id).await?), token: None }),
+        }
+    }
+}
+
 fn once<T, const STATUS: u16>(
     tx: &WriteTx<'_>,
     actor: &Actor,
@@ -173,13 +227,20 @@ fn once<T, const STATUS: u16>(
     // Keyed, since a body may hold a password.
     let body = hex(digest(&SHA256, body).as_ref());
     let fingerprint = tx.vault.index("request", &format!("{}\n{body}", repeat.target));
-    match idempotency::find(tx, &scope, &repeat.key)? {
+    let kept = match &repeat.key {
+        Key::Chosen(key) => idempotency::find(tx, &scope, key)?,
+        Key::Message(id) => mailbox_answers::find(tx, id)?,
+    };
+    match kept {
         Some(kept) if kept.fingerprint == fingerprint && kept.status == STATUS => Ok(Answer::again(kept.answer)),
         Some(_) => Err(Error::Conflict("Idempotency-Key已用于另一个请求".into())),
         None => {
             let answer = work(tx, actor)?;
             let kept = Kept { fingerprint, status: STATUS, answer: answer.body().to_owned() };
-            idempotency::keep(tx, &scope, &repeat.key, &kept)?;
+            match &repeat.key {
+                Key::Chosen(key) => idempotency::keep(tx, &scope, key, &kept)?,
+                Key::Message(id) => mailbox_answers::keep(tx, id, &kept)?,
+            }
             Ok(answer)
         }
     }

@@ -7,24 +7,64 @@ use std::time::Instant as Stopwatch;
 
 use axum::Router;
 use axum::extract::{ConnectInfo, Request, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
-use super::App;
+use super::app::EdgeConfig;
+use super::caller::Identity;
 use super::error::Refusal;
 use super::guard::Admitted;
+use super::limits::Limits;
+use super::mail::Letter;
+use crate::domain::access::Access;
 use crate::error::Error;
+use crate::store::idempotency::Kept;
 use crate::store::keys::{hex, random_bytes};
+
+/// What stands behind a router: the site, or the relay at the center.
+pub trait Edge: Clone + Send + Sync + 'static {
+    /// The rate limits.
+    fn limits(&self) -> &Limits;
+
+    /// What the configuration says about the edge.
+    fn config(&self) -> &EdgeConfig;
+
+    /// The metrics of this moment, as Prometheus reads them.
+    fn metrics(&self) -> String;
+
+    /// The OpenAPI document of the routes.
+    fn document(&self) -> &'static str;
+
+    /// Whether traffic may be taken.
+    ///
+    /// # Errors
+    /// Why it may not.
+    fn ready(&self) -> impl Future<Output = Result<(), Error>> + Send;
+
+    /// Who stands behind a request to a route that demands this. A route that demands a person gets one, unless the request
+    /// is a letter from somebody who needs none.
+    ///
+    /// # Errors
+    /// [`Error::Unauthenticated`] when the request does not show who it is from; [`Error::Forbidden`] when its sender can't
+    /// call such a route at all.
+    fn identify(&self, access: Access, parts: &Parts) -> impl Future<Output = Result<Identity, Error>> + Send;
+
+    /// What a message was answered when it had its effect; nothing where no mailbox brings any.
+    fn answer_to(&self, _message_id: &str) -> impl Future<Output = Result<Option<Kept>, Error>> + Send {
+        async { Ok(None) }
+    }
+}
 
 /// Where a request came from, and the id that its answer and its log line carry.
 #[derive(Debug, Clone)]
 pub struct Origin {
-    /// The client's address.
-    pub address: IpAddr,
-    /// Random.
+    /// The client's address; none for a letter.
+    pub address: Option<IpAddr>,
+    /// Random; for a letter the message's id.
     pub request_id: Arc<str>,
 }
 
@@ -33,14 +73,14 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const PREFLIGHT_S: u64 = 600;
 
 /// Puts the edge around the routes.
-pub fn around(router: Router<App>, app: &App) -> Router {
+pub fn around<S: Edge>(router: Router<S>, edge: &S) -> Router {
     let router = router
         .fallback(|| async { Refusal::NoRoute })
         .method_not_allowed_fallback(|| async { Refusal::NoMethod })
-        .with_state(app.clone())
+        .with_state(edge.clone())
         .layer(CatchPanicLayer::custom(|_| Refusal::Error(Error::Panicked).into_response()))
-        .layer(axum::middleware::from_fn_with_state(app.clone(), observe));
-    match cors(&app.config().cors_origins) {
+        .layer(axum::middleware::from_fn_with_state(edge.clone(), observe::<S>));
+    match cors(&edge.config().cors_origins) {
         Some(cors) => router.layer(cors),
         None => router,
     }
@@ -61,9 +101,9 @@ fn cors(origins: &[HeaderValue]) -> Option<CorsLayer> {
     )
 }
 
-async fn observe(State(app): State<App>, mut request: Request, next: Next) -> Response {
+async fn observe<S: Edge>(State(edge): State<S>, mut request: Request, next: Next) -> Response {
     let started = Stopwatch::now();
-    let origin = match origin(&app, &request) {
+    let origin = match origin(edge.config(), &request) {
         Ok(origin) => origin,
         Err(error) => return Refusal::Error(error).into_response(),
     };
@@ -109,7 +149,7 @@ fn note(method: &Method, origin: &Origin, response: &Response, started: Stopwatc
         target: "canshi::request",
         request_id = %origin.request_id,
         user_id = admitted.and_then(|admitted| admitted.user_id),
-        address = %origin.address,
+        address = origin.address.map(tracing::field::display),
         method = method_label(method),
         route,
         status = status.as_u16(),
@@ -131,20 +171,23 @@ fn method_label(method: &Method) -> &'static str {
     }
 }
 
-fn origin(app: &App, request: &Request) -> Result<Origin, Error> {
+fn origin(config: &EdgeConfig, request: &Request) -> Result<Origin, Error> {
+    if let Some(letter) = request.extensions().get::<Letter>() {
+        return Ok(Origin { address: None, request_id: letter.message_id.as_str().into() });
+    }
     let peer = request
         .extensions()
         .get::<ConnectInfo<SocketAddr>>()
         .map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |ConnectInfo(peer)| peer.ip().to_canonical());
     let address =
-        if app.config().trusted_proxies.contains(&peer) { forwarded(app, request).unwrap_or(peer) } else { peer };
-    Ok(Origin { address, request_id: hex(&random_bytes::<12>()?).into() })
+        if config.trusted_proxies.contains(&peer) { forwarded(config, request).unwrap_or(peer) } else { peer };
+    Ok(Origin { address: Some(address), request_id: hex(&random_bytes::<12>()?).into() })
 }
 
 /// The client's address behind trusted proxies: the last hop that is not one of them.
-fn forwarded(app: &App, request: &Request) -> Option<IpAddr> {
+fn forwarded(config: &EdgeConfig, request: &Request) -> Option<IpAddr> {
     let hops = request.headers().get("x-forwarded-for")?.to_str().ok()?;
     hops.rsplit(',')
         .map_while(|hop| hop.trim().parse::<IpAddr>().ok())
-        .find(|hop| !app.config().trusted_proxies.contains(hop))
+        .find(|hop| !config.trusted_proxies.contains(hop))
 }

@@ -6,6 +6,7 @@ use utoipa::openapi::{RefOr, schema::Schema};
 
 use super::answer::{Answer, Fields};
 use super::caller::Caller;
+use super::edge::Edge;
 use super::error::Refusal;
 use super::extract::{Body, PAGE_MAX, Paging, Path, Query};
 use crate::store::page::{PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX};
@@ -66,7 +67,7 @@ pub trait Gives {
     fn describe(draft: &mut Draft);
 }
 
-impl Takes for axum::extract::State<super::App> {
+impl<S: Edge> Takes for axum::extract::State<S> {
     fn describe(_: &mut Draft) {}
 }
 

@@ -20,6 +20,8 @@ pub enum Refusal {
     NoMethod,
     /// The body is longer than the limit.
     BodyTooLarge,
+    /// The answer to a letter is longer than the limit.
+    AnswerTooLarge,
     /// The body took too long to arrive.
     BodyTooSlow,
     /// The body is not declared as JSON.
@@ -94,6 +96,7 @@ impl Refusal {
             Refusal::NoRoute => plain(404, "没有这个接口"),
             Refusal::NoMethod => plain(405, "该接口不支持此请求方法"),
             Refusal::BodyTooLarge => plain(413, "请求体不能超过1MiB"),
+            Refusal::AnswerTooLarge => plain(413, "答复超过1MiB，请缩小查询范围"),
             Refusal::BodyTooSlow => plain(408, "请求体未在规定时间内传完"),
             Refusal::NotJson => plain(415, "Content-Type应为application/json"),
             Refusal::Error(error) => parts_of(error),
@@ -151,9 +154,12 @@ impl IntoResponse for Refusal {
         let cause: Option<&dyn std::error::Error> = match &self {
             Refusal::Error(cause) => Some(cause),
             Refusal::WeChat(cause) => Some(cause),
-            Refusal::NoRoute | Refusal::NoMethod | Refusal::BodyTooLarge | Refusal::BodyTooSlow | Refusal::NotJson => {
-                None
-            }
+            Refusal::NoRoute
+            | Refusal::NoMethod
+            | Refusal::BodyTooLarge
+            | Refusal::BodyTooSlow
+            | Refusal::AnswerTooLarge
+            | Refusal::NotJson => None,
         };
         if let Some(cause) = cause
             && status >= 500

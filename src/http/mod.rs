@@ -1,4 +1,4 @@
-//! The edge of the site: routes and what they demand, what comes in, what goes out, and how refusals look. No rule of the
+//! The edge of the site, and what any other edge is made of: routes and what they demand, what comes in, what goes out, and how refusals look. No rule of the
 //! business and no SQL lives here.
 
 pub mod answer;
@@ -11,10 +11,11 @@ pub mod error;
 pub mod extract;
 pub mod guard;
 pub mod limits;
+pub mod mail;
 pub mod openapi;
 pub mod route;
 pub mod serve;
-mod system;
+pub mod system;
 pub mod wire;
 
 use axum::Router;
@@ -27,6 +28,15 @@ pub fn routes() -> Vec<Route> {
     let mut routes = api::routes();
     routes.extend(system::routes());
     routes
+}
+
+/// The site's OpenAPI document.
+pub fn document() -> serde_json::Value {
+    let about = openapi::About {
+        title: "餐食 canshi",
+        description: "月子中心后端：客户、菜品、排餐、员工、考勤、收支。所有响应均为 {code, message, data}。",
+    };
+    openapi::document(&about, &routes())
 }
 
 /// The site's router, complete with guards, limits and refusals.

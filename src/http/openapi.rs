@@ -2,18 +2,28 @@
 
 use serde_json::{Map, Value, json};
 
+use super::edge::Edge;
 use super::endpoint::Draft;
 use super::error::{ErrorBody, message_of};
 use super::route::{Rate, Route};
 use crate::domain::access::Access;
 
+/// What the document says of the whole.
+pub struct About {
+    /// Whose API it is.
+    pub title: &'static str,
+    /// What it is for.
+    pub description: &'static str,
+}
+
 /// The document of these routes.
-pub fn document(routes: &[Route]) -> Value {
+pub fn document<S: Edge>(about: &About, routes: &[Route<S>]) -> Value {
     let mut paths = Map::new();
     let mut components = Draft::default();
     components.component::<ErrorBody>();
     let mut schemas = components.components;
-    for route in routes {
+    // What is there for the relay alone is no part of the API.
+    for route in routes.iter().filter(|route| route.access != Access::Relay) {
         let draft = route.draft();
         let operation = operation(route, &draft);
         let item = paths.entry(route.path).or_insert_with(|| json!({}));
@@ -25,9 +35,9 @@ pub fn document(routes: &[Route]) -> Value {
     json!({
         "openapi": "3.1.0",
         "info": {
-            "title": "餐食 canshi",
+            "title": about.title,
             "version": env!("CARGO_PKG_VERSION"),
-            "description": "月子中心后端：客户、菜品、排餐、员工、考勤、收支。所有响应均为 {code, message, data}。",
+            "description": about.description,
             "license": {"name": "Apache-2.0"},
         },
         "servers": [{"url": "/"}],
@@ -39,7 +49,7 @@ pub fn document(routes: &[Route]) -> Value {
     })
 }
 
-fn operation(route: &Route, draft: &Draft) -> Value {
+fn operation<S: Edge>(route: &Route<S>, draft: &Draft) -> Value {
     let mut parameters = draft.parameters.clone();
     let writes = route.method != axum::http::Method::GET;
     if writes {
@@ -65,7 +75,7 @@ fn operation(route: &Route, draft: &Draft) -> Value {
         operation["requestBody"] = json!({"required": true, "content": {"application/json": {"schema": schema}}});
     }
     match route.access {
-        Access::Public => operation["security"] = json!([]),
+        Access::Public | Access::Relay => operation["security"] = json!([]),
         Access::SignedIn | Access::Refresh => operation["security"] = json!([{"token": []}]),
         Access::May(permission) => {
             operation["security"] = json!([{"token": []}]);
@@ -87,7 +97,7 @@ fn good(draft: &Draft) -> Value {
 }
 
 /// The statuses that a route may refuse with.
-fn refusals(route: &Route, draft: &Draft, writes: bool) -> Vec<u16> {
+fn refusals<S>(route: &Route<S>, draft: &Draft, writes: bool) -> Vec<u16> {
     if draft.answer.is_none() {
         return vec![404, 500];
     }
@@ -127,7 +137,7 @@ fn refusal(status: u16) -> Value {
 }
 
 /// Such as `get_customers_id`.
-fn operation_id(route: &Route) -> String {
+fn operation_id<S>(route: &Route<S>) -> String {
     let path: Vec<&str> = route
         .path
         .split('/')

@@ -6,6 +6,7 @@ use axum::http::Method;
 use axum::routing::{MethodFilter, MethodRouter, on};
 
 use super::App;
+use super::edge::Edge;
 use super::endpoint::{Draft, Endpoint};
 use super::guard::{self, Guarded};
 use crate::domain::access::Access;
@@ -21,8 +22,8 @@ pub enum Rate {
     Unlimited,
 }
 
-/// One endpoint.
-pub struct Route {
+/// One endpoint of the site, or of another edge.
+pub struct Route<S = App> {
     /// The method.
     pub method: Method,
     /// The path, with `{id}` for the parameter.
@@ -33,49 +34,55 @@ pub struct Route {
     pub rate: Rate,
     /// What it is for, in one line.
     pub summary: &'static str,
-    handler: MethodRouter<App>,
+    handler: MethodRouter<S>,
     describe: fn(&mut Draft),
 }
 
 /// A route that reads.
-pub fn get<H, T>(path: &'static str, access: Access, handler: H) -> Route
+pub fn get<S: Edge, H, T>(path: &'static str, access: Access, handler: H) -> Route<S>
 where
-    H: Handler<T, App> + Endpoint<T>,
+    H: Handler<T, S> + Endpoint<T>,
     T: 'static,
 {
     route(Method::GET, MethodFilter::GET, path, access, handler)
 }
 
 /// A route that makes or does something.
-pub fn post<H, T>(path: &'static str, access: Access, handler: H) -> Route
+pub fn post<S: Edge, H, T>(path: &'static str, access: Access, handler: H) -> Route<S>
 where
-    H: Handler<T, App> + Endpoint<T>,
+    H: Handler<T, S> + Endpoint<T>,
     T: 'static,
 {
     route(Method::POST, MethodFilter::POST, path, access, handler)
 }
 
 /// A route that changes something.
-pub fn put<H, T>(path: &'static str, access: Access, handler: H) -> Route
+pub fn put<S: Edge, H, T>(path: &'static str, access: Access, handler: H) -> Route<S>
 where
-    H: Handler<T, App> + Endpoint<T>,
+    H: Handler<T, S> + Endpoint<T>,
     T: 'static,
 {
     route(Method::PUT, MethodFilter::PUT, path, access, handler)
 }
 
 /// A route that removes something.
-pub fn delete<H, T>(path: &'static str, access: Access, handler: H) -> Route
+pub fn delete<S: Edge, H, T>(path: &'static str, access: Access, handler: H) -> Route<S>
 where
-    H: Handler<T, App> + Endpoint<T>,
+    H: Handler<T, S> + Endpoint<T>,
     T: 'static,
 {
     route(Method::DELETE, MethodFilter::DELETE, path, access, handler)
 }
 
-fn route<H, T>(method: Method, filter: MethodFilter, path: &'static str, access: Access, handler: H) -> Route
+fn route<S: Edge, H, T>(
+    method: Method,
+    filter: MethodFilter,
+    path: &'static str,
+    access: Access,
+    handler: H,
+) -> Route<S>
 where
-    H: Handler<T, App> + Endpoint<T>,
+    H: Handler<T, S> + Endpoint<T>,
     T: 'static,
 {
     Route {
@@ -89,7 +96,7 @@ where
     }
 }
 
-impl Route {
+impl<S: Edge> Route<S> {
     /// Says in one line what the route is for.
     pub fn summary(self, summary: &'static str) -> Self {
         Self { summary, ..self }
@@ -108,9 +115,9 @@ impl Route {
     }
 
     /// Puts the route, behind its guard, into the router.
-    pub fn mount(self, router: Router<App>, app: &App) -> Router<App> {
-        let guarded = Guarded { app: app.clone(), path: self.path, access: self.access, rate: self.rate };
-        let guard = axum::middleware::from_fn_with_state(guarded, guard::admit);
+    pub fn mount(self, router: Router<S>, edge: &S) -> Router<S> {
+        let guarded = Guarded { edge: edge.clone(), path: self.path, access: self.access, rate: self.rate };
+        let guard = axum::middleware::from_fn_with_state(guarded, guard::admit::<S>);
         router.route(self.path, self.handler.layer(guard))
     }
 }

@@ -1,6 +1,6 @@
 //! What watchers and people ask of the program itself: is it alive, may it take traffic, how is it doing, what is its API.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use axum::extract::State;
 use axum::http::{StatusCode, header};
@@ -9,26 +9,24 @@ use serde::Serialize;
 use serde_json::json;
 use utoipa::ToSchema;
 
-use super::App;
 use super::answer::Answer;
-use super::caller::Caller;
+use super::edge::Edge;
 use super::endpoint::{Draft, Gives, Takes};
 use super::error::Refusal;
-use super::openapi;
 use super::route::{Rate, Route, get};
 use crate::domain::access::Access::Public;
 use crate::error::Error;
 
-/// The routes outside `/api`.
-pub fn routes() -> Vec<Route> {
+/// The routes outside `/api`, which every edge has.
+pub fn routes<S: Edge>() -> Vec<Route<S>> {
     vec![
-        get("/healthz", Public, alive).rate(Rate::Unlimited).summary("进程存活"),
-        get("/readyz", Public, ready).rate(Rate::Unlimited).summary("可以接收请求"),
-        get("/metrics", Public, metrics).rate(Rate::Unlimited).summary("Prometheus 指标"),
-        get("/openapi.json", Public, document).rate(Rate::Unlimited).summary("本接口文档"),
-        get("/docs", Public, docs).rate(Rate::Unlimited).summary("接口文档页面"),
-        get("/docs/", Public, docs_index).rate(Rate::Unlimited).summary("接口文档页面"),
-        get("/docs/{file}", Public, docs_file).rate(Rate::Unlimited).summary("接口文档页面的文件"),
+        get("/healthz", Public, alive::<S>).rate(Rate::Unlimited).summary("进程存活"),
+        get("/readyz", Public, ready::<S>).rate(Rate::Unlimited).summary("可以接收请求"),
+        get("/metrics", Public, metrics::<S>).rate(Rate::Unlimited).summary("Prometheus 指标"),
+        get("/openapi.json", Public, document::<S>).rate(Rate::Unlimited).summary("本接口文档"),
+        get("/docs", Public, docs::<S>).rate(Rate::Unlimited).summary("接口文档页面"),
+        get("/docs/", Public, docs_index::<S>).rate(Rate::Unlimited).summary("接口文档页面"),
+        get("/docs/{file}", Public, docs_file::<S>).rate(Rate::Unlimited).summary("接口文档页面的文件"),
     ]
 }
 
@@ -89,40 +87,34 @@ struct StateView {
     status: &'static str,
 }
 
-async fn alive(State(_): State<App>) -> Result<Answer<StateView>, Refusal> {
+async fn alive<S: Edge>(State(_): State<S>) -> Result<Answer<StateView>, Refusal> {
     Ok(Answer::new("正常", StateView { status: "ok" })?)
 }
 
-async fn ready(State(app): State<App>, caller: Caller) -> Result<Answer<StateView>, Refusal> {
-    if app.db().writes_waiting() >= crate::store::QUEUE_MAX as u64 {
-        return Err(Error::Busy.into());
-    }
-    app.read_rows(&caller, |tx, _| crate::store::health::answers(tx)).await?;
+async fn ready<S: Edge>(State(edge): State<S>) -> Result<Answer<StateView>, Refusal> {
+    edge.ready().await?;
     Ok(Answer::new("正常", StateView { status: "ok" })?)
 }
 
-async fn metrics(State(app): State<App>) -> Page {
-    app.measure();
+async fn metrics<S: Edge>(State(edge): State<S>) -> Page {
     let content_type = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
-    Page((content_type, app.metrics().render()).into_response())
+    Page((content_type, edge.metrics()).into_response())
 }
 
-async fn document(State(_): State<App>) -> Page {
-    static DOCUMENT: OnceLock<Arc<str>> = OnceLock::new();
-    let document = DOCUMENT.get_or_init(|| openapi::document(&super::routes()).to_string().into());
-    Page(([(header::CONTENT_TYPE, "application/json")], document.to_string()).into_response())
+async fn document<S: Edge>(State(edge): State<S>) -> Page {
+    Page(([(header::CONTENT_TYPE, "application/json")], edge.document()).into_response())
 }
 
 /// The page names its files relative to itself, so it needs the slash.
-async fn docs(State(_): State<App>) -> Moved {
+async fn docs<S: Edge>(State(_): State<S>) -> Moved {
     Moved("/docs/")
 }
 
-async fn docs_index(State(_): State<App>) -> Page {
+async fn docs_index<S: Edge>(State(_): State<S>) -> Page {
     Page(docs_page("index.html"))
 }
 
-async fn docs_file(State(_): State<App>, FileName(name): FileName) -> Page {
+async fn docs_file<S: Edge>(State(_): State<S>, FileName(name): FileName) -> Page {
     Page(docs_page(&name))
 }
 

@@ -37,11 +37,12 @@ pub struct Punched {
     pub clock_suspect: bool,
     /// The kiosk's own time, if it gave one.
     pub punched_at: Option<Instant>,
-    /// When the server received it.
+    /// When the server received it: the relay, when it came in a letter.
     pub received_at: Instant,
 }
 
-/// Adds a punch to the log and brings the days around it up to date.
+/// Adds a punch to the log and brings the days around it up to date. One that came in a letter counts as if the site had
+/// received it when the relay did, whose clock is believed.
 ///
 /// # Errors
 /// [`Error::Forbidden`] when it is for somebody else and the actor may punch only for itself; [`Error::NotFound`];
@@ -54,13 +55,14 @@ pub fn punch(
     punched_at: Option<Instant>,
 ) -> Result<Punched> {
     check(tx, actor, employee_id, punched_at)?;
-    let PunchTime { effective_at, clock_suspect } = punch_time(tx.now, punched_at);
+    let received_at = actor.received_at().map_or(tx.now, |received_at| received_at.min(tx.now));
+    let PunchTime { effective_at, clock_suspect } = punch_time(received_at, punched_at);
     let entry = PunchRow {
         id: attendance::next_punch_id(tx)?,
         employee_id,
         kind,
         effective_at,
-        received_at: tx.now,
+        received_at,
         punched_at,
         clock_suspect,
         recorded_by: actor.user_id(),
@@ -84,16 +86,16 @@ pub fn punch(
         actor,
         Deed { action: Action::Punch, noun: NOUN, noun_id: Some(row.id.get()), before: None, after: Some(after) },
     )?;
-    Ok(Punched { row, changed, effective_at, clock_suspect, punched_at, received_at: tx.now })
+    Ok(Punched { row, changed, effective_at, clock_suspect, punched_at, received_at })
 }
 
 /// Punches for the employee that the actor is.
 ///
 /// # Errors
 /// As [`punch`]; [`Error::Forbidden`] when the actor is no employee.
-pub fn punch_own(tx: &WriteTx<'_>, actor: &Actor, kind: PunchType, punched_at: Option<Instant>) -> Result<Punched> {
+pub fn punch_own(tx: &WriteTx<'_>, actor: &Actor, kind: PunchType) -> Result<Punched> {
     let employee_id = actor.employee_id().ok_or(Error::Forbidden("当前用户未关联员工，不能打卡"))?;
-    punch(tx, actor, employee_id, kind, punched_at)
+    punch(tx, actor, employee_id, kind, None)
 }
 
 /// A page of the days that the actor may see.

@@ -31,7 +31,7 @@ pub fn record(tx: &WriteTx<'_>, actor: &Actor, deed: Deed<'_>) -> Result<()> {
             at: tx.now.0,
             user_id: actor.user_id().map(|id| id.get()),
             role: actor.role().to_owned(),
-            address: actor.address.map(|address| address.to_string()),
+            address: actor.whence(),
             request_id: actor.request_id.to_string(),
             action: deed.action.as_str().to_owned(),
             noun: deed.noun.to_owned(),

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use moka::sync::Cache;
 use serde_json::json;
 
@@ -32,6 +32,8 @@ pub const FAILURE_WINDOW_MS: i64 = 15 * MINUTE_MS;
 const WRONG: Error = Error::Unauthenticated("用户名或密码错误");
 const NOT_SIGNED_IN: Error = Error::Unauthenticated("请先登录");
 const TOKEN_DEAD: Error = Error::Unauthenticated("登录已失效，请重新登录");
+const TOKEN_OVER: Error = Error::Unauthenticated("登录已过期，请刷新");
+const NO_SESSION: Error = Error::Unauthenticated("请在小程序中退出");
 
 /// Sessions whose people are kept in memory.
 const PEOPLE_MAX: u64 = 10_000;
@@ -44,6 +46,7 @@ pub struct Auth {
     db: Db,
     passwords: Passwords,
     tokens: Arc<Tokens>,
+    relay: Arc<ArcSwapOption<Tokens>>,
     settings: Arc<ArcSwap<Settings>>,
     people: Cache<String, Known>,
     epoch: AccessEpoch,
@@ -92,7 +95,8 @@ impl Auth {
         Self {
             db,
             passwords,
-            tokens: Arc::new(Tokens::new(token_key)),
+            tokens: Arc::new(Tokens::of_site(token_key)),
+            relay: Arc::default(),
             settings,
             people: Cache::new(PEOPLE_MAX),
             epoch: AccessEpoch::default(),
@@ -103,6 +107,11 @@ impl Auth {
     /// What transactions that change users, sessions or roles have to tell.
     pub fn epoch(&self) -> &AccessEpoch {
         &self.epoch
+    }
+
+    /// Takes the relay's tokens for this site too, from now on.
+    pub fn trust_relay(&self, key: &Secret, site_id: i64) {
+        self.relay.store(Some(Arc::new(Tokens::of_relay(key, site_id))));
     }
 
     /// The hashing pool.
@@ -116,15 +125,15 @@ impl Auth {
     /// [`Error::Unauthenticated`], the same and after the same time for a wrong password, an unknown name and a user who is
     /// not active; [`Error::TooMany`] when the name or the address has failed too often.
     pub async fn check(&self, actor: &Actor, username: String, password: String) -> Result<Checked> {
-        self.failures.check(&self.settings.load(), self.db.now(), &username, actor.address)?;
+        self.failures.check(&self.settings.load(), self.db.now(), &username, actor.address())?;
         let name = username.clone();
         let user = self.db.read_rows(|tx| users::find_by_username(tx, &name)).await?;
         let hash = user.as_ref().map(|user| user.password_hash.clone());
         // Whoever waited for the pool behind others' failures is judged by those failures too.
         let settings = self.settings.load_full();
-        let may_try = || self.failures.check(&settings, self.db.now(), &username, actor.address).is_ok();
+        let may_try = || self.failures.check(&settings, self.db.now(), &username, actor.address()).is_ok();
         let Some(matches) = self.passwords.verify(may_try, password, hash).await? else {
-            self.failures.check(&settings, self.db.now(), &username, actor.address)?;
+            self.failures.check(&settings, self.db.now(), &username, actor.address())?;
             return Err(Error::Busy);
         };
         match user {
@@ -133,7 +142,7 @@ impl Auth {
                 Ok(Checked(user))
             }
             _ => {
-                self.failures.add(self.db.now(), &username, actor.address);
+                self.failures.add(self.db.now(), &username, actor.address());
                 let actor = actor.clone();
                 self.db.write(move |tx| record(tx, &actor, failed_login(&username))).await?;
                 Err(WRONG)
@@ -158,7 +167,7 @@ impl Auth {
             &Session { id: claims.sid.clone(), user_id: user.id, token_id: claims.jti.clone(), refreshable_until },
         )?;
         let mut actor = actor.clone();
-        actor.person = Some(Arc::new(person(tx, &user, &claims.sid)?));
+        actor.person = Some(Arc::new(person(tx, &user, Some(&claims.sid))?));
         record(tx, &actor, deed(Action::Login, user.id))?;
         Ok(Login { token: self.tokens.sign(claims)?, user })
     }
@@ -168,12 +177,12 @@ impl Auth {
     /// # Errors
     /// [`Error::TooMany`].
     pub fn may_guess(&self, actor: &Actor) -> Result<()> {
-        self.failures.check_address(&self.settings.load(), self.db.now(), actor.address)
+        self.failures.check_address(&self.settings.load(), self.db.now(), actor.address())
     }
 
     /// Counts a wrong guess of the actor's address, and leaves a trace of it.
     pub async fn guessed_wrong(&self, actor: &Actor, what: &'static str) -> Result<()> {
-        self.failures.add_address(self.db.now(), actor.address);
+        self.failures.add_address(self.db.now(), actor.address());
         let actor = actor.clone();
         let after = Some(json!({ "wrong": what }));
         let deed = Deed { action: Action::LoginFailed, noun: users::NOUN, noun_id: None, before: None, after };
@@ -196,9 +205,12 @@ impl Auth {
     }
 
     /// Ends the actor's session.
+    ///
+    /// # Errors
+    /// [`Error::Unauthenticated`] when the actor has none, since the center vouches for him.
     pub fn logout(&self, tx: &WriteTx<'_>, actor: &Actor) -> Result<()> {
         let person = actor.person.as_ref().ok_or(NOT_SIGNED_IN)?;
-        sessions::end(tx, &person.session_id)?;
+        sessions::end(tx, person.session_id.as_ref().ok_or(NO_SESSION)?)?;
         self.epoch.changes(tx);
         record(tx, actor, deed(Action::Logout, person.user_id))
     }
@@ -206,9 +218,13 @@ impl Auth {
     /// Changes the actor's own password and ends all of its sessions. The old password is checked first.
     ///
     /// # Errors
-    /// [`Error::Invalid`] when the old password is wrong; [`Error::TooMany`] after too many wrong ones.
+    /// [`Error::Invalid`] when the old password is wrong; [`Error::TooMany`] after too many wrong ones;
+    /// [`Error::Unauthenticated`] when the center vouches for the actor, who has not logged in with a password.
     pub async fn check_own_password(&self, actor: &Actor, old: String, new: Password) -> Result<(Checked, String)> {
         let person = actor.person.clone().ok_or(NOT_SIGNED_IN)?;
+        if person.session_id.is_none() {
+            return Err(Error::Unauthenticated("请用密码登录后再修改密码"));
+        }
         let checked = match self.check(actor, person.username.clone(), old).await {
             Err(Error::Unauthenticated(_)) => return Err(Error::invalid("old_password", "原密码错误")),
             other => other?,
@@ -231,14 +247,14 @@ impl Auth {
         record(tx, actor, Deed { after, ..deed(Action::Update, user.id) })
     }
 
-    /// Who stands behind a token that is good now.
+    /// Who stands behind a token that is good now: one of the site's own, or of the relay's.
     ///
     /// # Errors
     /// [`Error::Unauthenticated`].
     pub async fn person_of(&self, token: &str) -> Result<Arc<Person>> {
-        let claims = self.tokens.read(token).ok_or(TOKEN_DEAD)?;
+        let Some(claims) = self.tokens.read(token) else { return self.person_of_relay_token(token).await };
         if claims.exp.saturating_mul(1000) <= self.db.now().0 {
-            return Err(Error::Unauthenticated("登录已过期，请刷新"));
+            return Err(TOKEN_OVER);
         }
         let epoch = self.epoch.now();
         if let Some(known) = self.people.get(&claims.sid)
@@ -252,6 +268,32 @@ impl Auth {
         let good = known.token_id == claims.jti;
         self.people.insert(claims.sid, known);
         if good { Ok(person) } else { Err(TOKEN_DEAD) }
+    }
+
+    async fn person_of_relay_token(&self, token: &str) -> Result<Arc<Person>> {
+        let claims = self.relay.load().as_ref().and_then(|tokens| tokens.read(token)).ok_or(TOKEN_DEAD)?;
+        if claims.exp.saturating_mul(1000) <= self.db.now().0 {
+            return Err(TOKEN_OVER);
+        }
+        self.person_by_id(UserId::try_from(claims.sub).map_err(|_| TOKEN_DEAD)?).await
+    }
+
+    /// The active user of this id, for whom the center vouches.
+    ///
+    /// # Errors
+    /// [`Error::Unauthenticated`] when there is none.
+    pub async fn person_by_id(&self, id: UserId) -> Result<Arc<Person>> {
+        // No session is called so: theirs are hexadecimal.
+        let key = format!("user {id}");
+        let epoch = self.epoch.now();
+        if let Some(known) = self.people.get(&key)
+            && known.epoch == epoch
+        {
+            return Ok(known.person);
+        }
+        let person = Arc::new(self.db.read_rows(|tx| person(tx, &active(tx, id)?, None)).await?);
+        self.people.insert(key, Known { epoch, token_id: String::new(), person: person.clone() });
+        Ok(person)
     }
 
     /// Who stands behind a token that may be exchanged: signed here, over for at most seven days, of a session that lives.
@@ -273,11 +315,11 @@ impl Auth {
         self.db
             .read_rows(|tx| {
                 let session = sessions::find_live(tx, &claims.sid)?.ok_or(TOKEN_DEAD)?;
-                let user = users::find(tx, session.user_id)?.ok_or(TOKEN_DEAD)?;
-                if user.status != Status::Active || user.id.get() != claims.sub {
+                let user = active(tx, session.user_id)?;
+                if user.id.get() != claims.sub {
                     return Err(TOKEN_DEAD);
                 }
-                let person = person(tx, &user, &session.id)?;
+                let person = person(tx, &user, Some(&session.id))?;
                 Ok((session, person))
             })
             .await
@@ -294,12 +336,17 @@ impl Auth {
             jti: hex(&random_bytes::<16>()?),
             iat: seconds,
             exp,
+            site: None,
         };
         Ok((claims, Instant(exp * 1000 + REFRESHABLE_MS)))
     }
 }
 
-fn person(tx: &ReadTx<'_>, user: &User, session_id: &str) -> Result<Person> {
+fn active(tx: &ReadTx<'_>, id: UserId) -> Result<User> {
+    users::find(tx, id)?.filter(|user| user.status == Status::Active).ok_or(TOKEN_DEAD)
+}
+
+fn person(tx: &ReadTx<'_>, user: &User, session_id: Option<&str>) -> Result<Person> {
     let role = roles::find(tx, user.role_id)?.ok_or(TOKEN_DEAD)?;
     Ok(Person {
         user_id: user.id,
@@ -310,7 +357,7 @@ fn person(tx: &ReadTx<'_>, user: &User, session_id: &str) -> Result<Person> {
         permissions: role.permissions,
         customer_id: user.customer_id,
         employee_id: user.employee_id,
-        session_id: session_id.to_owned(),
+        session_id: session_id.map(str::to_owned),
     })
 }
 

@@ -11,7 +11,7 @@ use crate::service::passwords::Password;
 use crate::store::keys::{hex, random_bytes};
 use crate::store::roles::{self, Role};
 use crate::store::users::{self, User};
-use crate::store::{Db, WriteTx, site};
+use crate::store::{Db, WriteTx, boots, site};
 
 /// What the first start gave to the first administrator.
 pub enum FirstPassword {
@@ -21,6 +21,14 @@ pub enum FirstPassword {
     Given,
     /// It was made up, and has to be told once.
     Made(String),
+}
+
+/// Notes this start of the program under a random word, and gives the word: two boxes that were one until now differ from here on.
+pub async fn note_start(db: &Db) -> Result<String> {
+    let nonce = hex(&random_bytes::<16>()?);
+    let noted = nonce.clone();
+    db.write(move |tx| boots::insert(tx, &noted, env!("CARGO_PKG_VERSION"))).await?;
+    Ok(nonce)
 }
 
 /// Makes the built-in roles and the user `admin` where the site has none yet.

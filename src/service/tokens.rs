@@ -1,4 +1,4 @@
-//! Access tokens: JWT, HS256, signed with the site's key. The algorithm is ours to choose, never the token's.
+//! Access tokens: JWT, HS256, signed with the key of their issuer, the site or the relay. The algorithm is ours to choose, never the token's.
 
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, encode};
 use serde::{Deserialize, Serialize};
@@ -7,7 +7,9 @@ use crate::error::{Error, Result};
 use crate::store::keys::Secret;
 
 /// Who issues the tokens of a site.
-const ISSUER: &str = "canshi";
+const SITE: &str = "canshi";
+/// Who issues the tokens of the mini-program.
+const RELAY: &str = "canshi-relay";
 
 /// What a token says. Times are seconds since the Unix epoch.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,38 +28,56 @@ pub struct Claims {
     pub iat: i64,
     /// When it ends.
     pub exp: i64,
+    /// The site that it is for, when the relay issued it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub site: Option<i64>,
 }
 
-/// Signs and reads tokens.
+/// Signs and reads the tokens of one issuer for one site.
 pub struct Tokens {
+    issuer: &'static str,
+    site: Option<i64>,
     encoding: EncodingKey,
     decoding: DecodingKey,
     validation: Validation,
 }
 
 impl Tokens {
-    /// With the site's key.
-    pub fn new(secret: &Secret) -> Self {
+    /// The site's own, with the site's key.
+    pub fn of_site(key: &Secret) -> Self {
+        Self::new(SITE, None, key)
+    }
+
+    /// The relay's for this site, with the key that the two have agreed on.
+    pub fn of_relay(key: &Secret, site_id: i64) -> Self {
+        Self::new(RELAY, Some(site_id), key)
+    }
+
+    fn new(issuer: &'static str, site: Option<i64>, key: &Secret) -> Self {
         let mut validation = Validation::new(Algorithm::HS256);
-        validation.set_issuer(&[ISSUER]);
+        validation.set_issuer(&[issuer]);
         // The end is checked by the caller, against the one clock of the site.
         validation.validate_exp = false;
         Self {
-            encoding: EncodingKey::from_secret(secret.as_bytes()),
-            decoding: DecodingKey::from_secret(secret.as_bytes()),
+            issuer,
+            site,
+            encoding: EncodingKey::from_secret(key.as_bytes()),
+            decoding: DecodingKey::from_secret(key.as_bytes()),
             validation,
         }
     }
 
-    /// A token for a session.
+    /// A token that says this, and who issued it for which site.
     pub fn sign(&self, mut claims: Claims) -> Result<String> {
-        ISSUER.clone_into(&mut claims.iss);
+        self.issuer.clone_into(&mut claims.iss);
+        claims.site = self.site;
         encode(&Header::new(Algorithm::HS256), &claims, &self.encoding)
             .map_err(|error| Error::Corrupt(format!("a token could not be signed: {error}")))
     }
 
-    /// What a token says, if the site signed it; whether it is still good is for the caller to find out.
+    /// What a token says, if this issuer signed it for this site; whether it is still good is for the caller to find out.
     pub fn read(&self, token: &str) -> Option<Claims> {
-        decode::<Claims>(token, &self.decoding, &self.validation).ok().map(|token| token.claims)
+        let claims = decode::<Claims>(token, &self.decoding, &self.validation).ok()?.claims;
+        (claims.site == self.site).then_some(claims)
     }
 }

@@ -25,7 +25,7 @@ pub struct AuditRow {
     pub user_id: Option<i64>,
     /// In which role.
     pub role: String,
-    /// From where.
+    /// From where: an address, `mailbox`, or the name of somebody at headquarters.
     pub address: Option<String>,
     /// The request that caused it.
     pub request_id: String,

@@ -1,5 +1,7 @@
 //! The schema's versions, embedded from `migrations/site`.
 
+use canshi_sync::capture::{self, Layout};
+use canshi_sync::ledger;
 use rusqlite::Connection;
 
 use crate::error::{Error, Result};
@@ -8,9 +10,9 @@ mod embedded {
     refinery::embed_migrations!("migrations/site");
 }
 
-/// The tables whose every change travels to the center. Sessions, bind codes, answers kept for repeats, search terms, totals and
-/// the facts in `site` are this box's own affair or follow from the others.
-pub const TRAVELLING: [&str; 16] = [
+/// The tables whose every change travels to the center. Sessions, bind codes, answers kept for a day, search terms,
+/// totals and the facts in `site` are this box's own affair or follow from the others.
+pub const TRAVELLING: [&str; 18] = [
     "roles",
     "role_permissions",
     "users",
@@ -27,6 +29,8 @@ pub const TRAVELLING: [&str; 16] = [
     "settings",
     "audit",
     "appointments",
+    "boots",
+    "mailbox_answers",
 ];
 
 /// The newest version that this program knows.
@@ -54,6 +58,9 @@ pub fn version_of(connection: &Connection) -> Result<i64> {
 
 /// Brings the schema and its capture triggers to the newest version, and checks the triggers.
 pub fn migrate(connection: &mut Connection) -> Result<()> {
+    let before = version_of(connection)?;
+    // Changes that wait in the outbox have the columns of the version that captured them.
+    let captured_by = (before > 0).then(|| layout_of(connection, before)).transpose()?;
     embedded::migrations::runner()
         .run(connection)
         .map_err(|error| Error::Corrupt(format!("the schema could not be migrated: {error}")))?;
@@ -69,12 +76,32 @@ pub fn migrate(connection: &mut Connection) -> Result<()> {
             "insert into site (key, value) values ('capture_schema', ?1) on conflict (key) do update set value = excluded.value",
             [newest.to_string()],
         )?;
-        canshi_sync::capture::install(&transaction, &TRAVELLING, newest).map_err(captured)?;
+        let layout = Layout::describe(&transaction, &TRAVELLING, newest).map_err(captured)?;
+        for layout in captured_by.iter().chain([&layout]) {
+            ledger::keep_layout(&transaction, layout)?;
+        }
+        capture::install(&transaction, &TRAVELLING, newest).map_err(captured)?;
         transaction.commit()?;
     }
-    canshi_sync::capture::verify(connection, &TRAVELLING, newest).map_err(captured)
+    capture::verify(connection, &TRAVELLING, newest).map_err(captured)
 }
 
-fn captured(error: canshi_sync::capture::CaptureError) -> Error {
+/// The columns of those travelling tables that a database of an earlier version has.
+fn layout_of(connection: &Connection, version: i64) -> Result<Layout> {
+    let mut tables = Vec::new();
+    for table in TRAVELLING {
+        let there: bool = connection.query_row(
+            "select exists (select 1 from sqlite_schema where type = 'table' and name = ?1)",
+            [table],
+            |row| row.get(0),
+        )?;
+        if there {
+            tables.push(table);
+        }
+    }
+    Layout::describe(connection, &tables, version).map_err(captured)
+}
+
+fn captured(error: capture::CaptureError) -> Error {
     Error::Corrupt(format!("change capture: {error}"))
 }

@@ -43,6 +43,13 @@ impl Writer {
             FunctionFlags::SQLITE_UTF8,
             move |_| Ok(current.load(Ordering::Relaxed)),
         )?;
+        let clock = context.clone();
+        connection.create_scalar_function(
+            canshi_sync::capture::NOW_FUNCTION,
+            0,
+            FunctionFlags::SQLITE_UTF8,
+            move |_| Ok(clock.clock.now().0),
+        )?;
         let (queue, jobs) = sync_channel(QUEUE_MAX);
         let waiting = Arc::new(AtomicU64::new(0));
         let counter = waiting.clone();

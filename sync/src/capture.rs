@@ -9,9 +9,12 @@
 use std::collections::BTreeMap;
 
 use rusqlite::Connection;
+use serde::{Deserialize, Serialize};
 
 /// The SQL function that gives the number of the transaction at work; the writing connection registers it.
 pub const TXN_FUNCTION: &str = "canshi_txn";
+/// The SQL function that gives the time, in milliseconds since the Unix epoch; registered with the other.
+pub const NOW_FUNCTION: &str = "canshi_now";
 
 /// What can be wrong with capture.
 #[derive(Debug, thiserror::Error)]
@@ -33,8 +36,33 @@ pub enum CaptureError {
     Db(#[from] rusqlite::Error),
 }
 
+/// The travelling tables of one schema version: what the values of an image are.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Layout {
+    /// The schema version.
+    pub schema: i64,
+    /// The tables.
+    pub tables: Vec<Table>,
+}
+
+impl Layout {
+    /// Reads the layout off the schema as it stands.
+    ///
+    /// # Errors
+    /// A [`CaptureError`] for a table that can't travel.
+    pub fn describe(connection: &Connection, tables: &[&str], schema: i64) -> Result<Self, CaptureError> {
+        let tables = tables.iter().map(|table| describe(connection, table)).collect::<Result<_, _>>()?;
+        Ok(Self { schema, tables })
+    }
+
+    /// The table of this name.
+    pub fn table(&self, name: &str) -> Option<&Table> {
+        self.tables.iter().find(|table| table.name == name)
+    }
+}
+
 /// A travelling table as its schema stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Table {
     /// The table's name.
     pub name: String,
@@ -103,8 +131,8 @@ fn triggers(connection: &Connection, tables: &[&str], schema: i64) -> Result<Vec
         let image = json_array("new", &table.columns);
         let row = |op: &str, key: &str, image: &str| {
             format!(
-                "insert into outbox (txn, tbl, op, pk, image, schema) \
-                 select {TXN_FUNCTION}(), '{}', '{op}', {key}, {image}, {schema}",
+                "insert into outbox (txn, tbl, op, pk, image, schema, at) \
+                 select {TXN_FUNCTION}(), '{}', '{op}', {key}, {image}, {schema}, {NOW_FUNCTION}()",
                 table.name
             )
         };

@@ -9,6 +9,7 @@ use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request};
 use canshi::domain::time::{HOUR_MS, Instant, Zone};
 use canshi::http::app::EdgeConfig;
+use canshi::http::mail::{Letter, deliver};
 use canshi::http::{self, App};
 use canshi::service::auth::Auth;
 use canshi::service::passwords::Passwords;
@@ -32,6 +33,7 @@ pub const MORNING: i64 = 1_704_067_200_000;
 /// A site under test.
 pub struct TestApp {
     router: Router,
+    app: Option<App>,
     pub db: Option<Db>,
     pub clock: Arc<AtomicI64>,
     _directory: tempfile::TempDir,
@@ -108,6 +110,7 @@ impl TestApp {
         let app = App::new(db.clone(), auth, in_force, edge, LogControl::none(), metrics, WeChat::new(wechat).unwrap());
         let mut site = Self {
             router: http::router(&app),
+            app: Some(app),
             db: Some(db),
             clock,
             _directory: directory,
@@ -122,6 +125,20 @@ impl TestApp {
     /// The database.
     pub fn db(&self) -> &Db {
         self.db.as_ref().unwrap()
+    }
+
+    /// The site, as its edge knows it.
+    pub fn app(&self) -> &App {
+        self.app.as_ref().unwrap()
+    }
+
+    /// The mailbox brings a letter.
+    pub async fn deliver(&self, letter: Letter, method: Method, path: &str, body: Option<Value>) -> Reply {
+        let request = Request::builder().method(method).uri(path).header("content-type", "application/json");
+        let body = body.map_or_else(Body::empty, |body| Body::from(body.to_string()));
+        let (status, text) = deliver(&self.router, request.body(body).unwrap(), letter).await;
+        let text = String::from_utf8(text.to_vec()).unwrap();
+        Reply { status: status.as_u16(), headers: HeaderMap::new(), text }
     }
 
     /// Sets the clock to a time of the site's zone.
@@ -234,6 +251,7 @@ impl Drop for TestApp {
         }
         crate::outbox::assert_replays(&self.rows());
         self.router = Router::new();
+        self.app = None;
         self.db = None;
         if let Some(writer) = self.writer.take() {
             drop(writer);

@@ -3,10 +3,12 @@
 use axum::http::Method;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use canshi::service::tokens::{Claims, Tokens};
+use canshi::store::keys::Secret;
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use serde_json::{Value, json};
 
-use crate::app::{PASSWORD, Reply, TestApp};
+use crate::app::{MORNING, PASSWORD, Reply, TestApp};
 
 const MINUTE_MS: i64 = 60_000;
 const TWO_HOURS_MS: i64 = 120 * MINUTE_MS;
@@ -351,4 +353,83 @@ async fn the_last_active_administrator_stays() {
     me(&app, app.admin()).await.refused(401, None);
     let second = app.login("admin-user", "password-1").await;
     app.by(&second, Method::DELETE, &second_path, None).await.refused(409, None);
+}
+
+/// What a token of a user says; whoever signs it puts himself and the site into it.
+fn claims_of(user: i64) -> Claims {
+    let iat = MORNING / 1000;
+    let (role, sid, jti) = ("employee".to_owned(), "session".to_owned(), "token".to_owned());
+    Claims { iss: String::new(), sub: user, role, sid, jti, iat, exp: iat + 7200, site: None }
+}
+
+/// A site that trusts the relay as its site 7, with the key and the id of an employee's user.
+async fn enrolled() -> (TestApp, Secret, i64) {
+    let app = TestApp::new().await;
+    let token = app.user("employee", json!({})).await;
+    let user = id_of(&app, &token).await;
+    let key = Secret::random().unwrap();
+    app.app().auth().trust_relay(&key, 7);
+    (app, key, user)
+}
+
+#[tokio::test]
+async fn a_token_of_the_relay_for_this_site_is_good_without_a_session() {
+    let (app, key, user) = enrolled().await;
+    let token = Tokens::of_relay(&key, 7).sign(claims_of(user)).unwrap();
+    assert_eq!(id_of(&app, &token).await, user);
+    app.by(&token, Method::GET, "/api/customers", None).await.expect(200);
+    app.by(&token, Method::GET, "/api/finance/transactions", None).await.refused(403, None);
+    app.pass_ms(TWO_HOURS_MS - 1);
+    me(&app, &token).await.expect(200);
+    app.pass_ms(1);
+    me(&app, &token).await.refused(401, None);
+}
+
+#[tokio::test]
+async fn a_token_of_the_relay_follows_the_user_as_the_site_has_it() {
+    let (app, key, user) = enrolled().await;
+    let token = Tokens::of_relay(&key, 7).sign(claims_of(user)).unwrap();
+    me(&app, &token).await.expect(200);
+    let path = format!("/api/users/{user}");
+    app.put(&path, json!({"status": "inactive"})).await.expect(200);
+    me(&app, &token).await.refused(401, None);
+    app.put(&path, json!({"status": "active"})).await.expect(200);
+    app.put(&path, json!({"role": "customer"})).await.expect(200);
+    assert_eq!(me(&app, &token).await.expect(200)["role"], "customer");
+    app.delete(&path).await.expect(200);
+    me(&app, &token).await.refused(401, None);
+}
+
+#[tokio::test]
+async fn a_token_of_the_relay_has_no_session_to_end_or_prolong_and_no_password() {
+    let (app, key, user) = enrolled().await;
+    let token = Tokens::of_relay(&key, 7).sign(claims_of(user)).unwrap();
+    let logout = app.by(&token, Method::POST, "/api/auth/logout", None).await;
+    assert_eq!(logout.refused(401, None), "请在小程序中退出");
+    refresh(&app, &token).await.refused(401, None);
+    let change = json!({"old_password": "password-1", "new_password": "password-2"});
+    app.by(&token, Method::PUT, "/api/auth/password", Some(change)).await.refused(401, None);
+    me(&app, &token).await.expect(200);
+    app.login("employee-user", "password-1").await;
+}
+
+#[tokio::test]
+async fn a_token_that_the_relay_did_not_issue_for_this_site_is_refused() {
+    let (app, key, user) = enrolled().await;
+    let sign = |claims: Value| {
+        encode(&Header::new(Algorithm::HS256), &claims, &EncodingKey::from_secret(key.as_bytes())).unwrap()
+    };
+    let good = serde_json::to_value(Claims { iss: "canshi-relay".into(), site: Some(7), ..claims_of(user) }).unwrap();
+    me(&app, &sign(good.clone())).await.expect(200);
+    for (name, value) in [("iss", json!("canshi")), ("site", json!(8)), ("site", Value::Null), ("sub", json!(999_999))]
+    {
+        let mut claims = good.clone();
+        claims[name] = value.clone();
+        assert_eq!(me(&app, &sign(claims)).await.status, 401, "{name} {value}");
+    }
+    let other_key = Tokens::of_relay(&Secret::random().unwrap(), 7).sign(claims_of(user)).unwrap();
+    me(&app, &other_key).await.refused(401, None);
+
+    let stranger = TestApp::new().await;
+    me(&stranger, &sign(good)).await.refused(401, None);
 }

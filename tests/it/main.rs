@@ -11,6 +11,7 @@ mod crash;
 mod finance;
 mod idempotency;
 mod layers;
+mod mail;
 mod openapi;
 mod operations;
 mod outbox;

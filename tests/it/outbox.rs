@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use axum::http::Method;
+use canshi::service::setup;
 use canshi::store::migrations::TRAVELLING;
 use canshi_sync::capture::describe;
 use canshi_sync::outbox::{Op, changes_after};
@@ -9,6 +11,7 @@ use rusqlite::Connection;
 use serde_json::json;
 
 use crate::app::TestApp;
+use crate::mail::headquarters;
 
 /// Replays the outbox from its beginning and compares what comes out with the tables, row by row.
 pub fn assert_replays(connection: &Connection) {
@@ -75,6 +78,9 @@ async fn every_travelling_table_is_written_to_and_replays() {
     app.post("/api/wechat/customer/appointment", appointment).await.expect(201);
     app.post("/api/appointments/1/confirm", json!({})).await.expect(200);
     app.post("/api/notifications/1/read", json!({})).await.expect(200);
+    setup::note_start(app.db()).await.unwrap();
+    let letter = headquarters("m1");
+    app.deliver(letter, Method::POST, "/api/customers", Some(json!({"name": "李四"}))).await.expect(201);
     let connection = app.rows();
     for table in TRAVELLING {
         let changes: i64 =
