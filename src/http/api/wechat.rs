@@ -63,6 +63,9 @@ async fn login(
     caller: Caller,
     Body(body): Body<WeChatLoginBody>,
 ) -> Result<Answer<LoginView>, Refusal> {
+    if let Some(answer) = app.repeated(&caller).await? {
+        return Ok(answer);
+    }
     app.auth().may_guess(&caller)?;
     let outcome = sign_in(&app, &caller, body).await;
     if let Err(Refusal::Error(Error::Invalid(invalid))) = &outcome
