@@ -50,6 +50,9 @@ pub enum Error {
     /// A bounded queue is full or a bounded wait is over; nothing was done.
     #[error("busy")]
     Busy,
+    /// The center, or another service outside, could not be reached.
+    #[error("could not be reached")]
+    Unreachable(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The disk, or the size that the database may have, is used up; nothing was done.
     #[error("storage is full")]
     StorageFull(#[source] rusqlite::Error),

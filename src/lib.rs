@@ -7,6 +7,7 @@ pub mod domain;
 pub mod error;
 pub mod http;
 pub mod jobs;
+pub mod line;
 pub mod service;
 pub mod store;
 pub mod telemetry;

@@ -55,16 +55,16 @@ pub enum Permission {
     SettingsRead,
     /// Change settings.
     SettingsWrite,
+    /// Look at the sites of the chain, at the center.
+    SitesRead,
+    /// Work in the sites of the chain and tell all of them something, at the center.
+    SitesWrite,
     /// Make appointments for oneself.
     AppointmentsBook,
     /// Read everybody's appointments.
     AppointmentsRead,
     /// Confirm, assign, carry out and cancel appointments.
     AppointmentsWrite,
-    /// Look at the sites of the chain, at the center.
-    SitesRead,
-    /// Work in the sites of the chain and tell all of them something, at the center.
-    SitesWrite,
 }
 
 impl Permission {
@@ -93,11 +93,11 @@ impl Permission {
         Permission::AuditRead,
         Permission::SettingsRead,
         Permission::SettingsWrite,
+        Permission::SitesRead,
+        Permission::SitesWrite,
         Permission::AppointmentsBook,
         Permission::AppointmentsRead,
         Permission::AppointmentsWrite,
-        Permission::SitesRead,
-        Permission::SitesWrite,
     ];
 
     /// The name in rows, answers and documents.
@@ -126,11 +126,11 @@ impl Permission {
             Permission::AuditRead => "audit.read",
             Permission::SettingsRead => "settings.read",
             Permission::SettingsWrite => "settings.write",
+            Permission::SitesRead => "sites.read",
+            Permission::SitesWrite => "sites.write",
             Permission::AppointmentsBook => "appointments.book",
             Permission::AppointmentsRead => "appointments.read",
             Permission::AppointmentsWrite => "appointments.write",
-            Permission::SitesRead => "sites.read",
-            Permission::SitesWrite => "sites.write",
         }
     }
 
@@ -160,11 +160,11 @@ impl Permission {
             Permission::AuditRead => "查看操作日志",
             Permission::SettingsRead => "查看设置",
             Permission::SettingsWrite => "修改设置",
+            Permission::SitesRead => "查看门店",
+            Permission::SitesWrite => "操作门店、群发通知",
             Permission::AppointmentsBook => "本人预约",
             Permission::AppointmentsRead => "查看预约",
             Permission::AppointmentsWrite => "处理预约",
-            Permission::SitesRead => "查看门店",
-            Permission::SitesWrite => "操作门店、群发通知",
         }
     }
 }

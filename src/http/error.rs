@@ -128,6 +128,7 @@ fn parts_of(error: &Error) -> Parts {
         }
         Error::TooMany { retry_after_s } => (429, None, format!("请在{retry_after_s}秒后重试"), Some(*retry_after_s)),
         Error::Busy => (503, None, "系统繁忙，请稍后重试".to_owned(), Some(BUSY_RETRY_S)),
+        Error::Unreachable(_) => plain(503, "网络不可用，请稍后重试"),
         Error::StorageFull(_) => plain(507, "磁盘空间已满，本次操作未保存"),
         Error::Db(_) | Error::Corrupt(_) | Error::Panicked | Error::Io(_) => plain(500, "服务器内部错误"),
     }
@@ -158,8 +159,8 @@ impl IntoResponse for Refusal {
             | Refusal::NoMethod
             | Refusal::BodyTooLarge
             | Refusal::BodyTooSlow
-            | Refusal::AnswerTooLarge
-            | Refusal::NotJson => None,
+            | Refusal::NotJson
+            | Refusal::AnswerTooLarge => None,
         };
         if let Some(cause) = cause
             && status >= 500

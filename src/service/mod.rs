@@ -18,6 +18,7 @@ pub mod reports;
 pub mod roles;
 pub mod settings;
 pub mod setup;
+pub mod sync;
 pub mod tokens;
 pub mod trail;
 pub mod transactions;

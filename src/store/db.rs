@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rusqlite::Connection;
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 
 use super::open::{self, Options};
 use super::tx::{ReadTx, WriteTx};
@@ -72,6 +72,7 @@ struct Inner {
     permits: Arc<Semaphore>,
     context: Arc<Context>,
     path: PathBuf,
+    changed: Arc<Notify>,
 }
 
 /// Ends the writer: joined after the last [`Db`] is gone, so that the file is closed in good order.
@@ -92,13 +93,15 @@ impl Db {
         let context = Arc::new(context);
         let connection = open::writer(path, options)?;
         let readers = (0..READERS).map(|_| open::reader(path)).collect::<Result<Vec<_>>>()?;
-        let (writer, thread) = Writer::start(connection, context.clone())?;
+        let changed = Arc::new(Notify::new());
+        let (writer, thread) = Writer::start(connection, context.clone(), changed.clone())?;
         let inner = Inner {
             writer,
             readers: Mutex::new(readers),
             permits: Arc::new(Semaphore::new(READERS)),
             context,
             path: path.to_owned(),
+            changed,
         };
         Ok((Self { inner: Arc::new(inner) }, WriterThread(thread)))
     }
@@ -166,6 +169,11 @@ impl Db {
     /// How many writes wait or run.
     pub fn writes_waiting(&self) -> u64 {
         self.inner.writer.waiting()
+    }
+
+    /// Told after each commit; one who waits for it, or the next one to wait, hears of it.
+    pub fn changed(&self) -> Arc<Notify> {
+        self.inner.changed.clone()
     }
 
     /// The file.

@@ -25,6 +25,16 @@ impl Secret {
         Ok(Self(random_bytes::<32>()?.to_vec()))
     }
 
+    /// The secret of this base64 text.
+    pub fn from_base64(text: &str) -> Option<Self> {
+        STANDARD_NO_PAD.decode(text).ok().map(Self)
+    }
+
+    /// The secret as base64, for another machine that is to know it.
+    pub fn to_base64(&self) -> String {
+        STANDARD_NO_PAD.encode(&self.0)
+    }
+
     /// The bytes, for a cryptographic function.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
@@ -39,14 +49,14 @@ impl std::fmt::Debug for Secret {
 
 impl Serialize for Secret {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
-        serializer.serialize_str(&STANDARD_NO_PAD.encode(&self.0))
+        serializer.serialize_str(&self.to_base64())
     }
 }
 
 impl<'de> Deserialize<'de> for Secret {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        STANDARD_NO_PAD.decode(text).map(Self).map_err(serde::de::Error::custom)
+        Self::from_base64(&text).ok_or_else(|| serde::de::Error::custom("not base64"))
     }
 }
 
@@ -61,6 +71,14 @@ pub struct Keys {
     pub index: Secret,
     /// The key that signs access tokens.
     pub token: Secret,
+}
+
+/// What of the keys belongs to the rows and not to the box.
+#[derive(Serialize, Deserialize)]
+struct Portable {
+    current: String,
+    data: BTreeMap<String, Secret>,
+    index: Secret,
 }
 
 impl Keys {
@@ -87,6 +105,22 @@ impl Keys {
         }
         serde_json::from_slice(&fs::read(path)?)
             .map_err(|error| Error::Corrupt(format!("{} is not a key file: {error}", path.display())))
+    }
+
+    /// The text that another box of the same site needs: all but the key of this box's own tokens.
+    pub fn for_another_box(&self) -> Result<String> {
+        let portable = Portable { current: self.current.clone(), data: self.data.clone(), index: self.index.clone() };
+        serde_json::to_string(&portable).map_err(|error| Error::Corrupt(error.to_string()))
+    }
+
+    /// The keys of another box of the same site, with a token key of this box's own.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] when the text is not what [`Keys::for_another_box`] gives.
+    pub fn of_another_box(text: &str) -> Result<Self> {
+        let Portable { current, data, index } = serde_json::from_str(text)
+            .map_err(|error| Error::Corrupt(format!("the keys of the other box can't be read: {error}")))?;
+        Ok(Self { current, data, index, token: Secret::random()? })
     }
 
     /// Writes the keys where there are none yet, and to the disk.

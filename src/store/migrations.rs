@@ -10,8 +10,8 @@ mod embedded {
     refinery::embed_migrations!("migrations/site");
 }
 
-/// The tables whose every change travels to the center. Sessions, bind codes, answers kept for a day, search terms,
-/// totals and the facts in `site` are this box's own affair or follow from the others.
+/// The tables whose every change travels to the center. Sessions, bind codes, answers kept for a day, search terms, totals
+/// and the facts in `site` are this box's own affair or follow from the others.
 pub const TRAVELLING: [&str; 18] = [
     "roles",
     "role_permissions",
@@ -28,9 +28,9 @@ pub const TRAVELLING: [&str; 18] = [
     "notification_reads",
     "settings",
     "audit",
-    "appointments",
     "boots",
     "mailbox_answers",
+    "appointments",
 ];
 
 /// The newest version that this program knows.
@@ -61,9 +61,7 @@ pub fn migrate(connection: &mut Connection) -> Result<()> {
     let before = version_of(connection)?;
     // Changes that wait in the outbox have the columns of the version that captured them.
     let captured_by = (before > 0).then(|| layout_of(connection, before)).transpose()?;
-    embedded::migrations::runner()
-        .run(connection)
-        .map_err(|error| Error::Corrupt(format!("the schema could not be migrated: {error}")))?;
+    make_tables(connection)?;
     let newest = newest();
     let installed: Option<i64> = connection
         .prepare("select cast(value as integer) from site where key = 'capture_schema'")?
@@ -84,6 +82,14 @@ pub fn migrate(connection: &mut Connection) -> Result<()> {
         transaction.commit()?;
     }
     capture::verify(connection, &TRAVELLING, newest).map_err(captured)
+}
+
+/// Brings the tables to the newest version, and leaves capture alone.
+pub fn make_tables(connection: &mut Connection) -> Result<()> {
+    embedded::migrations::runner()
+        .run(connection)
+        .map_err(|error| Error::Corrupt(format!("the schema could not be migrated: {error}")))?;
+    Ok(())
 }
 
 /// The columns of those travelling tables that a database of an earlier version has.

@@ -21,6 +21,7 @@ pub mod migrations;
 pub mod notifications;
 pub mod open;
 pub mod page;
+pub mod rebuild;
 pub mod roles;
 pub mod rows;
 pub mod search;

@@ -91,29 +91,58 @@ pub fn prune(tx: &WriteTx<'_>, before: Instant) -> Result<usize> {
     Ok(ledger::prune(tx.connection, before.0, PRUNED_MAX)?)
 }
 
+/// When the oldest change after place `after` was made.
+pub fn oldest_after(tx: &ReadTx<'_>, after: i64) -> Result<Option<Instant>> {
+    Ok(outbox::oldest_at(tx.connection, after)?.map(Instant))
+}
+
+/// How many rows a travelling table has.
+pub fn count(tx: &ReadTx<'_>, table: &capture::Table) -> Result<u64> {
+    let sql = format!("select count(*) from {}", table.name);
+    let count: i64 = tx.connection.prepare_cached(&sql)?.query_row([], |row| row.get(0))?;
+    Ok(count.unsigned_abs())
+}
+
 /// A page of a travelling table's rows after a key, in key order: each row its values in the order of the columns.
 pub fn rows(tx: &ReadTx<'_>, table: &capture::Table, after: Option<&[Value]>, limit: u32) -> Result<Vec<Vec<Value>>> {
+    select(tx, table, after, None, &format!("limit {limit}"))
+}
+
+/// The rows of a travelling table after one key and up to another.
+pub fn rows_between(
+    tx: &ReadTx<'_>,
+    table: &capture::Table,
+    after: Option<&[Value]>,
+    until: Option<&[Value]>,
+) -> Result<Vec<Vec<Value>>> {
+    select(tx, table, after, until, "")
+}
+
+fn select(
+    tx: &ReadTx<'_>,
+    table: &capture::Table,
+    after: Option<&[Value]>,
+    until: Option<&[Value]>,
+    limit: &str,
+) -> Result<Vec<Vec<Value>>> {
     let key = table.key.join(", ");
-    let holes: Vec<String> = (1..=table.key.len()).map(|hole| format!("?{hole}")).collect();
-    let bound = after.map_or_else(String::new, |_| format!("where ({key}) > ({})", holes.join(", ")));
+    let holes = vec!["?"; table.key.len()].join(", ");
+    let bounds = [(after, ">"), (until, "<=")];
+    let conditions: Vec<String> = bounds
+        .iter()
+        .filter(|(bound, _)| bound.is_some())
+        .map(|(_, comparison)| format!("({key}) {comparison} ({holes})"))
+        .collect();
+    let condition = if conditions.is_empty() { String::new() } else { format!("where {}", conditions.join(" and ")) };
     let sql = format!(
-        "select json_array({}) from {} {bound} order by {key} limit {limit}",
+        "select json_array({}) from {} {condition} order by {key} {limit}",
         table.columns.join(", "),
         table.name
     );
     let mut statement = tx.connection.prepare_cached(&sql)?;
-    let values = after.unwrap_or_default().iter().map(bind);
+    let values = bounds.iter().filter_map(|(bound, _)| *bound).flatten().map(bind);
     let rows = statement.query_map(rusqlite::params_from_iter(values), |row| row.get::<_, String>(0))?;
     rows.map(|row| parsed(&row?)).collect()
-}
-
-/// One row of a travelling table, if it is there.
-pub fn row(tx: &ReadTx<'_>, table: &capture::Table, key: &[Value]) -> Result<Option<Vec<Value>>> {
-    let sql = format!("select json_array({}) from {} where {}", table.columns.join(", "), table.name, by_key(table, 1));
-    let mut statement = tx.connection.prepare_cached(&sql)?;
-    let text: Option<String> =
-        statement.query_row(rusqlite::params_from_iter(key.iter().map(bind)), |row| row.get(0)).optional()?;
-    text.map(|text| parsed(&text)).transpose()
 }
 
 /// Whether a row has changed after place `after` of the chain.
@@ -151,7 +180,8 @@ fn by_key(table: &capture::Table, first: usize) -> String {
     columns.map(|(at, column)| format!("{column} = ?{}", at + first)).collect::<Vec<_>>().join(" and ")
 }
 
-fn bind(value: &Value) -> rusqlite::types::Value {
+/// A value of an image as SQLite takes it.
+pub(super) fn bind(value: &Value) -> rusqlite::types::Value {
     match value {
         Value::Number(number) => number.as_i64().map_or(rusqlite::types::Value::Null, Into::into),
         Value::String(text) => text.clone().into(),

@@ -15,7 +15,7 @@ use std::time::Instant as Stopwatch;
 
 use rusqlite::Connection;
 use rusqlite::functions::FunctionFlags;
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 
 use super::db::Context;
 use super::tx::{AfterCommit, ReadTx, WriteTx};
@@ -34,7 +34,11 @@ pub struct Writer {
 
 impl Writer {
     /// Starts the thread on this connection.
-    pub fn start(connection: Connection, context: Arc<Context>) -> Result<(Self, JoinHandle<()>)> {
+    pub fn start(
+        connection: Connection,
+        context: Arc<Context>,
+        changed: Arc<Notify>,
+    ) -> Result<(Self, JoinHandle<()>)> {
         let txn = Arc::new(AtomicI64::new(canshi_sync::outbox::tip(&connection)?.1));
         let current = txn.clone();
         connection.create_scalar_function(
@@ -55,7 +59,7 @@ impl Writer {
         let counter = waiting.clone();
         let thread = std::thread::Builder::new()
             .name("writer".to_owned())
-            .spawn(move || work(&connection, &jobs, &context, &counter, &txn))?;
+            .spawn(move || work(&connection, &jobs, &context, &counter, &txn, &changed))?;
         Ok((Self { queue, waiting }, thread))
     }
 
@@ -143,6 +147,7 @@ fn work(
     context: &Context,
     waiting: &AtomicU64,
     txn: &AtomicI64,
+    changed: &Notify,
 ) {
     while let Ok(first) = jobs.recv() {
         let mut group = vec![first];
@@ -157,6 +162,9 @@ fn work(
         metrics::histogram!("canshi_commit_seconds").record(started.elapsed().as_secs_f64());
         if let Some(error) = &failed {
             tracing::error!(error = %error, group = size, "a group of writes could not be committed");
+        }
+        if failed.is_none() {
+            changed.notify_one();
         }
         for job in group {
             waiting.fetch_sub(1, Ordering::Relaxed);

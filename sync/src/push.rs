@@ -5,6 +5,7 @@
 //! [`TICK`], so a lost hint costs a second and never a standstill. It holds nothing that a restart would lose: where the
 //! center is, the center says.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -67,6 +68,15 @@ pub trait Transport: Send + Sync {
     fn push(&self, packed: Vec<u8>) -> impl Future<Output = Result<Answer, LineError>> + Send;
 }
 
+/// What makes the loop look before its next tick.
+#[derive(Debug, Default)]
+pub struct Hints {
+    /// Something was committed.
+    pub changed: Arc<Notify>,
+    /// The center, asked for something else, wants a hello first.
+    pub hello: Notify,
+}
+
 /// What the loop tells of itself, as it goes.
 pub trait Watch: Send + Sync {
     /// The center has answered: it is at this place.
@@ -90,18 +100,16 @@ pub enum PushError {
     /// The center's answer does not fit what was sent.
     #[error("the center answered with a place that was not asked for")]
     Nonsense,
+    /// Not a failure: the center wants a hello.
+    #[error("the center wants a hello")]
+    HelloWanted,
 }
 
 /// Sends until the center fences this box, and gives the reason. Dropping the future stops it at any moment without harm.
-pub async fn run<J: Journal, T: Transport, W: Watch>(
-    journal: &J,
-    transport: &T,
-    watch: &W,
-    changed: &Notify,
-) -> String {
+pub async fn run<J: Journal, T: Transport, W: Watch>(journal: &J, transport: &T, watch: &W, hints: &Hints) -> String {
     let mut backoff = BACKOFF_MIN;
     loop {
-        let mut session = Session { journal, transport, watch, changed, reached: false };
+        let mut session = Session { journal, transport, watch, hints, reached: false };
         let error = match session.run().await {
             Ok(reason) => match journal.fence(&reason).await {
                 Ok(()) => return reason,
@@ -134,7 +142,7 @@ struct Session<'a, J, T, W> {
     journal: &'a J,
     transport: &'a T,
     watch: &'a W,
-    changed: &'a Notify,
+    hints: &'a Hints,
     /// Whether the center answered at all.
     reached: bool,
 }
@@ -155,11 +163,11 @@ impl<J: Journal, T: Transport, W: Watch> Session<'_, J, T, W> {
                 None => match self.journal.cut(at, within).await.map_err(PushError::Journal)? {
                     Some(batch) => batch,
                     None => {
-                        if saved != at {
+                        if saved != at && saved_when.elapsed() >= SAVE_EVERY {
                             self.confirm(at).await?;
                             (saved, saved_when) = (at, Instant::now());
                         }
-                        self.wait().await;
+                        self.wait().await?;
                         continue;
                     }
                 },
@@ -226,9 +234,12 @@ impl<J: Journal, T: Transport, W: Watch> Session<'_, J, T, W> {
         Ok((answer?, ahead.map_err(PushError::Journal)?))
     }
 
-    async fn wait(&self) {
-        if tokio::time::timeout(TICK, self.changed.notified()).await.is_ok() {
-            tokio::time::sleep(LINGER).await;
+    async fn wait(&self) -> Result<(), PushError> {
+        tokio::select! {
+            () = self.hints.changed.notified() => tokio::time::sleep(LINGER).await,
+            () = self.hints.hello.notified() => return Err(PushError::HelloWanted),
+            () = tokio::time::sleep(TICK) => {}
         }
+        Ok(())
     }
 }

@@ -373,7 +373,7 @@ async fn begin_epoch(tx: &mut Transaction<'_>, site: i64, base: Mark, state: &st
          values (:site, :epoch, :seq, :hash, :seq, :hash, utc_timestamp(3), utc_timestamp(3), :seq, utc_timestamp(3), 0,
              :state, 0)
          on duplicate key update epoch = values(epoch), seq = values(seq), hash = values(hash),
-             staged_seq = values(staged_seq), staged_hash = values(staged_hash), tip = values(tip), state = values(state),
+             staged_seq = values(staged_seq), staged_hash = values(staged_hash), tip = greatest(tip, values(tip)), state = values(state),
              boot = null, lease_until = null, contender = null, contender_at = null, fenced_at = null, fenced_boot = null,
              fenced_reason = null",
         params! {
