@@ -15,7 +15,7 @@ mod roles;
 mod settings;
 mod transactions;
 mod users;
-pub mod wechat;
+mod wechat;
 
 use super::route::Route;
 
