@@ -1,6 +1,6 @@
 //! The endpoints, one file a noun.
 
-mod appointments;
+pub mod appointments;
 mod attendance;
 mod audit;
 mod auth;
@@ -15,7 +15,7 @@ mod roles;
 mod settings;
 mod transactions;
 mod users;
-mod wechat;
+pub mod wechat;
 
 use super::route::Route;
 
