@@ -2,7 +2,9 @@
 
 mod copies;
 mod doctor;
+mod relay;
 mod serve;
+mod site;
 mod users;
 
 use std::ffi::OsString;
@@ -17,6 +19,7 @@ use clap::{Parser, Subcommand};
 use crate::config::{Config, ConfigError};
 use crate::error::Error;
 use crate::http;
+use crate::relay::start::StartError;
 
 /// 餐食: the offline-first backend of a postpartum care center.
 #[derive(Parser)]
@@ -30,6 +33,13 @@ struct Arguments {
 enum Command {
     /// Run the site.
     Serve(ServeArguments),
+    /// Run the center's relay.
+    Relay(RelayArguments),
+    /// Add sites at the center and look after them.
+    Site {
+        #[command(subcommand)]
+        command: SiteCommand,
+    },
     /// Copy the database to a new file, while the site serves.
     Backup {
         /// The data directory.
@@ -82,6 +92,75 @@ struct ServeArguments {
     config: Option<PathBuf>,
 }
 
+#[derive(clap::Args)]
+struct MysqlArgument {
+    /// The center's database: mysql://user:pass@host:port/db. In the variable, the password is not in the list of processes.
+    #[arg(long = "mysql", value_name = "URL", env = "CANSHI_MYSQL", hide_env_values = true)]
+    url: String,
+}
+
+#[derive(clap::Args)]
+struct RelayArguments {
+    #[command(flatten)]
+    mysql: MysqlArgument,
+    /// The address and port to listen on.
+    #[arg(long)]
+    listen: SocketAddr,
+    /// A configuration file.
+    #[arg(long)]
+    config: Option<PathBuf>,
+}
+
+#[derive(clap::Args)]
+struct CenterArguments {
+    #[command(flatten)]
+    mysql: MysqlArgument,
+    /// Answer in JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Subcommand)]
+enum SiteCommand {
+    /// Add a site and print the one-time code that enrols its box.
+    Add {
+        /// The site's name.
+        #[arg(long, value_parser = site::name)]
+        name: String,
+        #[command(flatten)]
+        at: CenterArguments,
+    },
+    /// Show how every site stands.
+    List {
+        #[command(flatten)]
+        at: CenterArguments,
+    },
+    /// Print another one-time code of a site, for a box that takes the place of its old one.
+    Code {
+        /// The site.
+        #[arg(value_parser = clap::value_parser!(i64).range(1..))]
+        site_id: i64,
+        #[command(flatten)]
+        at: CenterArguments,
+    },
+    /// Take a site's credential back.
+    Revoke {
+        /// The site.
+        #[arg(value_parser = clap::value_parser!(i64).range(1..))]
+        site_id: i64,
+        #[command(flatten)]
+        at: CenterArguments,
+    },
+    /// Apply what is in a site's quarantine.
+    Replay {
+        /// The site.
+        #[arg(value_parser = clap::value_parser!(i64).range(1..))]
+        site_id: i64,
+        #[command(flatten)]
+        at: CenterArguments,
+    },
+}
+
 #[derive(Subcommand)]
 enum UserCommand {
     /// Set a user's password; it is read from the standard input, or made up and printed.
@@ -104,8 +183,17 @@ enum Refused {
     Error(#[from] Error),
     #[error(transparent)]
     Io(#[from] std::io::Error),
+    #[error(transparent)]
+    Start(#[from] StartError),
     #[error("{0}")]
     Said(String),
+}
+
+impl Refused {
+    /// Whether the arguments can't mean anything, whatever the world is like.
+    const fn is_wrong_use(&self) -> bool {
+        matches!(self, Refused::Start(StartError::BadUrl(_) | StartError::NoDatabase))
+    }
 }
 
 /// Runs the command that the arguments name.
@@ -123,6 +211,8 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     };
     let outcome = match arguments.command {
         Command::Serve(arguments) => serve::serve(&arguments),
+        Command::Relay(arguments) => relay::relay(&arguments),
+        Command::Site { command } => site::site(&command),
         Command::Backup { data, to } => copies::backup(&data, &to),
         Command::Restore { data, from, keys } => copies::restore(&data, &from, keys.as_deref()),
         Command::User { command: UserCommand::Password { data, username } } => users::set_password(&data, &username),
@@ -133,7 +223,7 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(refused) => {
             complain(&refused);
-            ExitCode::from(1)
+            ExitCode::from(if refused.is_wrong_use() { 2 } else { 1 })
         }
     }
 }

@@ -25,7 +25,7 @@ use crate::wechat::WeChat;
 use crate::{demo, telemetry};
 
 /// The variable that gives the first administrator its password.
-const ADMIN_PASSWORD: &str = "CANSHI_ADMIN_PASSWORD";
+pub const ADMIN_PASSWORD: &str = "CANSHI_ADMIN_PASSWORD";
 
 pub fn serve(arguments: &ServeArguments) -> Result<(), Refused> {
     let config = config(arguments.config.as_deref())?;
@@ -74,7 +74,7 @@ fn open(data: &DataDir, config: &Config, keys: &Keys) -> Result<(Db, WriterThrea
     Ok(Db::open(&data.database(), options, context)?)
 }
 
-async fn stop_on_signal(handle: Handle<std::net::SocketAddr>) -> std::io::Result<()> {
+pub async fn stop_on_signal(handle: Handle<std::net::SocketAddr>) -> std::io::Result<()> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     tokio::select! {
         _ = terminate.recv() => {}

@@ -6,7 +6,15 @@
 //! than a second one: two frameworks would part at once in what clients see. So `relay` may name `http`, and of the layers below
 //! it only what knows nothing of SQLite: keys, vault, passwords, tokens. Its own statements are in `relay::store`.
 
+mod admission;
+mod auth;
 pub mod center;
+mod door;
+mod identify;
+mod session;
+pub mod start;
+mod store;
+mod users;
 
 use axum::Router;
 
@@ -17,7 +25,11 @@ use crate::http::{edge, openapi, system};
 
 /// Every route of the relay.
 pub fn routes() -> Vec<Route<Center>> {
-    system::routes()
+    let mut routes = door::routes();
+    routes.extend(auth::routes());
+    routes.extend(users::routes());
+    routes.extend(system::routes());
+    routes
 }
 
 /// The relay's OpenAPI document.
