@@ -74,6 +74,8 @@ pub struct Config {
     pub database_bytes_max: Option<u64>,
     /// The mini-program.
     pub wechat: wechat::Config,
+    /// Certificates of a private authority that the relay's may be signed by, PEM.
+    pub relay_authority: Option<Vec<u8>>,
 }
 
 #[derive(Deserialize)]
@@ -91,6 +93,7 @@ struct Raw {
     backup_keep_weekly: usize,
     backup_keep_monthly: usize,
     database_mib_max: u64,
+    relay_authority: String,
     wechat_base_url: String,
     wechat_appid: String,
     wechat_secret: String,
@@ -180,6 +183,10 @@ impl Raw {
                 monthly: self.backup_keep_monthly,
             },
             database_bytes_max: (self.database_mib_max > 0).then_some(self.database_mib_max << 20),
+            relay_authority: (!self.relay_authority.is_empty())
+                .then(|| std::fs::read(&self.relay_authority))
+                .transpose()
+                .map_err(|error| refuse("relay_authority", error.to_string()))?,
             wechat: wechat::Config {
                 base_url: self.wechat_base_url,
                 appid: self.wechat_appid,

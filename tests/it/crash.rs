@@ -10,14 +10,11 @@ use rusqlite::Connection;
 use serde_json::{Value, json};
 
 use crate::process::{Site, canshi, exchange, free_address, request};
+use crate::schedule::rounds;
 
 /// Rounds unless `CANSHI_CRASH_ROUNDS` says otherwise.
 const ROUNDS: u64 = 50;
 const CLIENTS: u64 = 8;
-
-fn rounds() -> u64 {
-    std::env::var("CANSHI_CRASH_ROUNDS").ok().map_or(ROUNDS, |rounds| rounds.parse().unwrap())
-}
 
 /// What one client was told.
 struct Acknowledged {
@@ -81,7 +78,8 @@ fn nothing_acknowledged_is_lost_or_doubled_by_a_kill() {
     let directory = tempfile::tempdir().unwrap();
     let data = directory.path().join("data");
     let next = AtomicU64::new(0);
-    let seen: Vec<Acknowledged> = (0..rounds()).flat_map(|round| one_round(&data, round, &next)).collect();
+    let rounds = rounds("CANSHI_CRASH_ROUNDS", ROUNDS);
+    let seen: Vec<Acknowledged> = (0..rounds).flat_map(|round| one_round(&data, round, &next)).collect();
     drop(Site::start(&data));
     let connection = Connection::open(data.join("canshi.db")).unwrap();
     let mut statement = connection.prepare("select description, count(*) from transactions group by 1").unwrap();
@@ -98,7 +96,7 @@ fn nothing_acknowledged_is_lost_or_doubled_by_a_kill() {
         assert!(exactly.contains(&punches), "{} punches were acknowledged, {punches} are there", client.punches);
     }
     let acknowledged: i64 = seen.iter().map(|client| client.punches).sum();
-    assert!(acknowledged >= 5 * rounds() as i64, "the clients hardly wrote: {acknowledged}");
+    assert!(acknowledged >= 5 * rounds as i64, "the clients hardly wrote: {acknowledged}");
     crate::outbox::assert_replays(&connection);
     let doctor = canshi(&["doctor", "--data", data.to_str().unwrap()]).output().unwrap();
     assert!(doctor.status.success(), "{}", String::from_utf8_lossy(&doctor.stdout));

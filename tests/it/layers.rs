@@ -4,18 +4,36 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A module and the modules that it may name.
-const ARROWS: [(&str, &[&str]); 12] = [
+const ARROWS: [(&str, &[&str]); 13] = [
     ("domain", &["domain"]),
     ("error", &["domain"]),
     ("store", &["store", "domain", "error"]),
     ("service", &["service", "store", "domain", "error"]),
     ("http", &["http", "service", "store", "domain", "error", "telemetry", "config", "wechat"]),
+    // The line runs mail through the site's own router.
+    ("line", &["line", "http", "service", "store", "domain", "error"]),
     ("jobs", &["http", "service", "store", "config", "error"]),
     ("demo", &["service", "store", "domain", "error"]),
     ("telemetry", &["domain"]),
     ("wechat", &["domain"]),
     ("config", &["domain", "http", "store", "wechat"]),
-    ("cli", &["cli", "demo", "http", "jobs", "service", "store", "domain", "config", "error", "telemetry", "wechat"]),
+    (
+        "cli",
+        &[
+            "cli",
+            "demo",
+            "http",
+            "jobs",
+            "line",
+            "service",
+            "store",
+            "domain",
+            "config",
+            "error",
+            "telemetry",
+            "wechat",
+        ],
+    ),
     ("main", &["cli"]),
 ];
 

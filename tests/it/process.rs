@@ -4,6 +4,7 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -30,26 +31,63 @@ pub fn free_address() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
+/// A port that is free now and stays so while its server is down: the system gives out none below 32768 by itself.
+pub fn lasting_address() -> SocketAddr {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    loop {
+        let place = u64::from(std::process::id()) * 97 + NEXT.fetch_add(1, Ordering::Relaxed);
+        let address = SocketAddr::from(([127, 0, 0, 1], 20_000 + (place % 10_000) as u16));
+        if TcpListener::bind(address).is_ok() {
+            return address;
+        }
+    }
+}
+
+/// Starts what the command says and waits until it is ready at the address.
+pub fn spawn_ready(mut command: Command, address: SocketAddr) -> Child {
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::inherit()).spawn().unwrap();
+    let started = Instant::now();
+    while request(address, "GET", "/readyz", "", None).is_none_or(|(status, _)| status != 200) {
+        let late = started.elapsed() > START_WAIT;
+        if late {
+            child.kill().unwrap();
+        }
+        assert!(!late, "the process does not answer");
+        assert!(child.try_wait().unwrap().is_none(), "the process ended instead of serving");
+        std::thread::yield_now();
+    }
+    child
+}
+
 impl Site {
     /// Starts a site on this directory and waits until it answers.
     pub fn start(data: &Path) -> Self {
-        let address = free_address();
+        Self::start_on(data, free_address())
+    }
+
+    /// Starts a site on this directory at this address and waits until it answers.
+    pub fn start_on(data: &Path, address: SocketAddr) -> Self {
         let listen = address.to_string();
-        let command = canshi(&["serve", "--data", data.to_str().unwrap(), "--listen", &listen]);
-        Self::spawn(command, address)
+        Self::spawn(canshi(&["serve", "--data", data.to_str().unwrap(), "--listen", &listen]), address)
+    }
+
+    /// Starts a site on this directory that enrols itself with this code, and waits until it answers.
+    pub fn start_enrolled(data: &Path, relay_url: &str, code: &str) -> Self {
+        let address = lasting_address();
+        let (data, listen) = (data.to_str().unwrap(), address.to_string());
+        let enrolment = ["serve", "--data", data, "--listen", &listen, "--relay", relay_url, "--code", code];
+        Self::spawn(canshi(&enrolment), address)
     }
 
     /// Starts what the command says and waits until it answers at the address.
-    pub fn spawn(mut command: Command, address: SocketAddr) -> Self {
-        let child = command.stdout(Stdio::null()).stderr(Stdio::inherit()).spawn().unwrap();
-        let mut site = Self { child, address };
-        let started = Instant::now();
-        while request(address, "GET", "/readyz", "", None).is_none_or(|(status, _)| status != 200) {
-            assert!(site.child.try_wait().unwrap().is_none(), "the site ended instead of serving");
-            assert!(started.elapsed() < START_WAIT, "the site does not answer");
-            std::thread::yield_now();
-        }
-        site
+    pub fn spawn(command: Command, address: SocketAddr) -> Self {
+        Self { child: spawn_ready(command, address), address }
+    }
+
+    /// Kills the process without a warning.
+    pub fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
     }
 
     /// Logs in as the administrator.
