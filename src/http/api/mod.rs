@@ -16,7 +16,7 @@ mod settings;
 pub mod sync;
 mod transactions;
 mod users;
-pub mod wechat;
+mod wechat;
 
 use super::route::Route;
 
