@@ -6,7 +6,7 @@
 pub mod client;
 pub mod compare;
 pub mod enrolment;
-mod journal;
+pub mod journal;
 mod mail;
 pub mod rebuild;
 pub mod repair;
@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use axum::Router;
 use canshi_sync::chain::Mark;
-use canshi_sync::push::{self, Hints, PushError, Watch};
+use canshi_sync::push::{self, Hints, Pace, PushError, Watch};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -198,7 +198,7 @@ async fn pushing(means: &Means, client: &Client, hints: &Hints) {
         }
         let reporter = Reporter(means.status.clone());
         tokio::select! {
-            reason = push::run(&journal, client, &reporter, hints) => {
+            reason = push::run(&journal, client, &reporter, hints, Pace::default()) => {
                 tracing::error!(reason, "the center has fenced this box: nothing is sent any more; see `canshi sync status`");
                 means.status.fenced(&reason);
                 return;
