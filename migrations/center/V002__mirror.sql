@@ -39,6 +39,8 @@ create table if not exists `users` (
     `created_at` datetime(3),
     `updated_at` datetime(3),
     `deleted_at` datetime(3),
+    `openid` varchar(255),
+    `openid_index` varchar(255),
     mirror_seq bigint not null,
     mirror_overflow json,
     primary key (site_id, `id`)
@@ -249,6 +251,29 @@ create table if not exists `mailbox_answers` (
     `status` bigint,
     `answer_sealed` mediumtext,
     `created_at` datetime(3),
+    mirror_seq bigint not null,
+    mirror_overflow json,
+    primary key (site_id, `id`)
+) default charset utf8mb4 collate utf8mb4_bin;
+
+create table if not exists `appointments` (
+    site_id bigint not null,
+    `id` bigint not null,
+    `user_id` bigint,
+    `customer_id` bigint,
+    `service_type` varchar(255),
+    `date` date,
+    `time` varchar(255),
+    `requirements` mediumtext,
+    `status` varchar(255),
+    `employee_id` bigint,
+    `reason` mediumtext,
+    `created_at` datetime(3),
+    `updated_at` datetime(3),
+    `confirmed_at` datetime(3),
+    `started_at` datetime(3),
+    `completed_at` datetime(3),
+    `cancelled_at` datetime(3),
     mirror_seq bigint not null,
     mirror_overflow json,
     primary key (site_id, `id`)

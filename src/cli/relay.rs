@@ -7,7 +7,7 @@ use axum_server::Handle;
 use canshi_sync::central::Central;
 
 use super::serve::{ADMIN_PASSWORD, stop_on_signal};
-use super::{Refused, RelayArguments, config, say};
+use super::{CenterServeArguments, Refused, config, say};
 use crate::config::{Config, Tls};
 use crate::http::serve as listen;
 use crate::relay::{self, Center, start};
@@ -15,7 +15,7 @@ use crate::service::passwords::Passwords;
 use crate::service::setup::FirstPassword;
 use crate::telemetry;
 
-pub fn relay(arguments: &RelayArguments) -> Result<(), Refused> {
+pub fn relay(arguments: &CenterServeArguments) -> Result<(), Refused> {
     let config = config(arguments.config.as_deref())?;
     if config.tls == Tls::SelfSigned {
         let why =

@@ -21,6 +21,7 @@ use crate::domain::access::{Access, Actor};
 use crate::domain::settings::Settings;
 use crate::error::{Error, Result};
 use crate::service::auth::Auth;
+use crate::service::sync::LineStatus;
 use crate::store::idempotency::{self, Kept};
 use crate::store::keys::hex;
 use crate::store::{Db, QUEUE_MAX, ReadTx, WriteTx, health, mailbox_answers};
@@ -39,7 +40,7 @@ struct Inner {
     config: EdgeConfig,
     log: LogControl,
     metrics: PrometheusHandle,
-    wechat: WeChat,
+    outside: Outside,
 }
 
 /// What the configuration says about the edge.
@@ -51,6 +52,14 @@ pub struct EdgeConfig {
     pub trusted_proxies: Vec<IpAddr>,
 }
 
+/// The site's ways to the world outside.
+pub struct Outside {
+    /// WeChat, if it is configured.
+    pub wechat: WeChat,
+    /// What the line to the center tells of itself.
+    pub line: LineStatus,
+}
+
 impl App {
     /// Puts the parts together.
     pub fn new(
@@ -60,10 +69,10 @@ impl App {
         config: EdgeConfig,
         log: LogControl,
         metrics: PrometheusHandle,
-        wechat: WeChat,
+        outside: Outside,
     ) -> Self {
         let limits = Limits::new(&settings.load());
-        Self(Arc::new(Inner { db, auth, settings, limits, config, log, metrics, wechat }))
+        Self(Arc::new(Inner { db, auth, settings, limits, config, log, metrics, outside }))
     }
 
     /// The database.
@@ -81,9 +90,14 @@ impl App {
         self.0.settings.load_full()
     }
 
+    /// What the line to the center tells of itself.
+    pub fn line(&self) -> &LineStatus {
+        &self.0.outside.line
+    }
+
     /// WeChat, if it is configured.
     pub fn wechat(&self) -> &WeChat {
-        &self.0.wechat
+        &self.0.outside.wechat
     }
 
     /// Brings the gauges up to date.
@@ -148,6 +162,16 @@ impl App {
             Some(repeat) => once(tx, &actor, &repeat, work),
         });
         Ok(answer.await?)
+    }
+
+    /// The answer that this very request got before. It is for whatever asks somebody outside before it writes: a code that
+    /// WeChat takes once is not good again when the first answer was lost on its way.
+    pub async fn repeated<T, const STATUS: u16>(
+        &self,
+        caller: &Caller,
+    ) -> std::result::Result<Option<Answer<T, STATUS>>, Refusal> {
+        let Some(repeat) = &caller.repeat else { return Ok(None) };
+        Ok(self.0.db.read_rows(|tx| Earlier::find(tx, &caller.actor, repeat)?.answer()).await?)
     }
 }
 
@@ -220,32 +244,54 @@ impl App {
     }
 }
 
+/// What is known of a request that may have come before.
+struct Earlier {
+    scope: String,
+    fingerprint: String,
+    kept: Option<Kept>,
+}
+
+impl Earlier {
+    fn find(tx: &ReadTx<'_>, actor: &Actor, repeat: &RepeatKey) -> Result<Self> {
+        let scope = actor.user_id().map_or_else(|| "anonymous".to_owned(), |id| id.to_string());
+        let body = repeat.body.get().map_or(&[][..], Vec::as_slice);
+        // Keyed, since a body may hold a password.
+        let body = hex(digest(&SHA256, body).as_ref());
+        let fingerprint = tx.vault.index("request", &format!("{}\n{body}", repeat.target));
+        let kept = match &repeat.key {
+            Key::Chosen(key) => idempotency::find(tx, &scope, key)?,
+            Key::Message(id) => mailbox_answers::find(tx, id)?,
+        };
+        Ok(Self { scope, fingerprint, kept })
+    }
+
+    /// The answer of the first, when this is a repeat of it.
+    fn answer<T, const STATUS: u16>(&self) -> Result<Option<Answer<T, STATUS>>> {
+        match &self.kept {
+            Some(kept) if kept.fingerprint == self.fingerprint && kept.status == STATUS => {
+                Ok(Some(Answer::again(kept.answer.clone())))
+            }
+            Some(_) => Err(Error::Conflict("Idempotency-Key已用于另一个请求".into())),
+            None => Ok(None),
+        }
+    }
+}
+
 fn once<T, const STATUS: u16>(
     tx: &WriteTx<'_>,
     actor: &Actor,
     repeat: &RepeatKey,
     work: impl FnOnce(&WriteTx<'_>, &Actor) -> Result<Answer<T, STATUS>>,
 ) -> Result<Answer<T, STATUS>> {
-    let scope = actor.user_id().map_or_else(|| "anonymous".to_owned(), |id| id.to_string());
-    let body = repeat.body.get().map_or(&[][..], Vec::as_slice);
-    // Keyed, since a body may hold a password.
-    let body = hex(digest(&SHA256, body).as_ref());
-    let fingerprint = tx.vault.index("request", &format!("{}\n{body}", repeat.target));
-    let kept = match &repeat.key {
-        Key::Chosen(key) => idempotency::find(tx, &scope, key)?,
-        Key::Message(id) => mailbox_answers::find(tx, id)?,
-    };
-    match kept {
-        Some(kept) if kept.fingerprint == fingerprint && kept.status == STATUS => Ok(Answer::again(kept.answer)),
-        Some(_) => Err(Error::Conflict("Idempotency-Key已用于另一个请求".into())),
-        None => {
-            let answer = work(tx, actor)?;
-            let kept = Kept { fingerprint, status: STATUS, answer: answer.body().to_owned() };
-            match &repeat.key {
-                Key::Chosen(key) => idempotency::keep(tx, &scope, key, &kept)?,
-                Key::Message(id) => mailbox_answers::keep(tx, id, &kept)?,
-            }
-            Ok(answer)
-        }
+    let earlier = Earlier::find(tx, actor, repeat)?;
+    if let Some(answer) = earlier.answer()? {
+        return Ok(answer);
     }
+    let answer = work(tx, actor)?;
+    let kept = Kept { fingerprint: earlier.fingerprint, status: STATUS, answer: answer.body().to_owned() };
+    match &repeat.key {
+        Key::Chosen(key) => idempotency::keep(tx, &earlier.scope, key, &kept)?,
+        Key::Message(id) => mailbox_answers::keep(tx, id, &kept)?,
+    }
+    Ok(answer)
 }

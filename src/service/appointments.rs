@@ -17,7 +17,8 @@ use crate::store::page::{Listed, Page};
 use crate::store::{ReadTx, WriteTx, customers, employees, roles, users};
 
 const NO_SUCH: Error = Error::NotFound("预约不存在");
-const NOT_SIGNED_IN: Error = Error::Unauthenticated("请先登录");
+/// Headquarters books for nobody.
+const NOBODY: Error = Error::Forbidden("此操作只能由用户本人进行");
 
 /// An appointment to be made.
 #[derive(Debug, Clone)]
@@ -36,14 +37,15 @@ pub struct NewAppointment {
 /// away, if one is given.
 ///
 /// # Errors
-/// [`Error::Invalid`] when the day is over or too far ahead; [`Error::Conflict`] when too many of the actor's wait.
+/// [`Error::Forbidden`] when the actor is no user; [`Error::Invalid`] when the day is over or too far ahead;
+/// [`Error::Conflict`] when too many of the actor's wait.
 pub fn book(
     tx: &WriteTx<'_>,
     actor: &Actor,
     new: NewAppointment,
     assigned_id: Option<AppointmentId>,
 ) -> Result<Appointment> {
-    let person = actor.person.as_ref().ok_or(NOT_SIGNED_IN)?;
+    let person = actor.person.as_ref().ok_or(NOBODY)?;
     check_day(new.date, tx.zone.day(tx.now)).map_err(|error| Error::invalid("date", error.to_string()))?;
     if appointments::count_waiting(tx, person.user_id)? >= WAITING_MAX {
         return Err(Error::Conflict(format!("待处理的预约不能超过{WAITING_MAX}个").into()));
@@ -79,8 +81,11 @@ pub fn book(
 }
 
 /// A page of the actor's own appointments, the latest day first.
+///
+/// # Errors
+/// [`Error::Forbidden`] when the actor is no user.
 pub fn list_own(tx: &ReadTx<'_>, actor: &Actor, page: Page) -> Result<Listed<Appointment>> {
-    let user_id = Some(actor.user_id().ok_or(NOT_SIGNED_IN)?);
+    let user_id = Some(actor.user_id().ok_or(NOBODY)?);
     appointments::list(tx, &AppointmentFilter { user_id, ..AppointmentFilter::default() }, page)
 }
 

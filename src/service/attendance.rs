@@ -93,9 +93,9 @@ pub fn punch(
 ///
 /// # Errors
 /// As [`punch`]; [`Error::Forbidden`] when the actor is no employee.
-pub fn punch_own(tx: &WriteTx<'_>, actor: &Actor, kind: PunchType, punched_at: Option<Instant>) -> Result<Punched> {
+pub fn punch_own(tx: &WriteTx<'_>, actor: &Actor, kind: PunchType) -> Result<Punched> {
     let employee_id = actor.employee_id().ok_or(Error::Forbidden("当前用户未关联员工，不能打卡"))?;
-    punch(tx, actor, employee_id, kind, punched_at)
+    punch(tx, actor, employee_id, kind, None)
 }
 
 /// A page of the days that the actor may see.

@@ -54,6 +54,48 @@ fn count(app: &TestApp, table: &str) -> i64 {
     app.rows().query_row(&format!("select count(*) from {table}"), [], |row| row.get(0)).unwrap()
 }
 
+#[tokio::test]
+async fn a_letter_books_under_the_id_of_the_center_and_punches_when_the_relay_heard_of_it() {
+    let app = TestApp::new().await;
+    let employee = employee(&app, "王五").await;
+    let (mother, nurse) =
+        (user(&app, "customer", json!({})).await, user(&app, "employee", json!({"employee_id": employee})).await);
+    app.pass_ms(HOUR_MS);
+    let body = Some(json!({"service_type": "陪护", "date": "2024-01-02", "time": "14:00"}));
+    let assigned_id = Some(1_704_067_200_001);
+    let book = Letter { assigned_id, ..of_user("m1", mother) };
+    let booked = app.deliver(book, Method::POST, "/api/wechat/customer/appointment", body.clone()).await.expect(201);
+    assert_eq!(booked["appointment_id"].as_i64(), assigned_id);
+    let taken = Letter { assigned_id, ..of_user("m2", mother) };
+    app.deliver(taken, Method::POST, "/api/wechat/customer/appointment", body.clone()).await.refused(409, None);
+    app.deliver(headquarters("m3"), Method::POST, "/api/wechat/customer/appointment", body).await.refused(403, None);
+    let punch = Some(json!({"type": "check_in"}));
+    let punched =
+        app.deliver(of_user("m4", nurse), Method::POST, "/api/wechat/admin/attendance", punch).await.expect(200);
+    assert_eq!(punched["message"], "上班打卡成功，时间：08:00:00");
+}
+
+#[tokio::test]
+async fn the_relay_asks_who_stands_behind_a_wechat_account() {
+    const PATH: &str = "/api/auth/wechat/resolve";
+    let app = TestApp::new().await;
+    let ask = |id: &str, body: Value| app.deliver(letter(id, OnBehalf::Relay), Method::POST, PATH, Some(body));
+    let made = ask("m1", json!({"openid": "openid-1", "user_id": 1_704_067_200_001_i64})).await.expect(200);
+    assert_eq!((&made["user_id"], &made["role"]), (&json!(1_704_067_200_001_i64), &json!("customer")));
+    // Whoever is known already keeps his id.
+    let again = ask("m2", json!({"openid": "openid-1", "user_id": 1_704_067_200_002_i64})).await.expect(200);
+    assert_eq!(again, made);
+    let target = user(&app, "customer", json!({})).await;
+    let code = app.post(&format!("/api/users/{target}/bind-code"), json!({})).await.expect(201)["bind_code"].clone();
+    let bound = ask("m3", json!({"openid": "openid-1", "bind_code": code})).await.expect(200);
+    assert_eq!(bound["user_id"], target);
+    app.post("/api/customers", json!({"name": "李四", "contact": "13900139000"})).await.expect(201);
+    let bound = ask("m4", json!({"openid": "openid-2", "phone": "13900139000"})).await.expect(200);
+    assert_eq!(bound["name"], "李四");
+    ask("m5", json!({"openid": "open id"})).await.refused(400, "openid");
+    app.post(PATH, json!({"openid": "openid-1"})).await.refused(404, None);
+}
+
 fn customer(name: &str) -> Option<Value> {
     Some(json!({"name": name, "contact": "13900139000"}))
 }

@@ -92,6 +92,21 @@ async fn a_code_is_good_once_and_a_made_up_one_never() {
 }
 
 #[tokio::test]
+async fn a_login_whose_answer_was_lost_can_be_repeated_under_its_key() {
+    let (platform, app) = site().await;
+    let body = json!({"code": platform.code("openid-1")});
+    let key = [("idempotency-key", "k1")];
+    let first = app.send(Method::POST, LOGIN, &key, Some(body.clone())).await;
+    first.expect(200);
+    let again = app.send(Method::POST, LOGIN, &key, Some(body.clone())).await;
+    assert_eq!((again.status, &again.text), (first.status, &first.text));
+    let other = json!({"code": platform.code("openid-2")});
+    app.send(Method::POST, LOGIN, &key, Some(other)).await.refused(409, None);
+    app.send(Method::POST, LOGIN, &[("idempotency-key", "k2")], Some(body)).await.refused(400, "code");
+    assert_eq!(count(&app, "select count(*) from sessions where user_id > 1"), 1);
+}
+
+#[tokio::test]
 async fn without_a_mini_program_the_login_says_so() {
     let app = TestApp::new().await;
     let reply = send(&app, json!({"code": "any"})).await;

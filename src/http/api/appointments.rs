@@ -9,6 +9,7 @@ use crate::domain::access::Permission::{AppointmentsBook, AppointmentsRead, Appo
 use crate::domain::appointments::AppointmentStatus;
 use crate::domain::ids::{AppointmentId, CustomerId, EmployeeId, UserId};
 use crate::domain::time::Zone;
+use crate::error::Error;
 use crate::http::App;
 use crate::http::answer::{Answer, Created, Fields, List};
 use crate::http::caller::Caller;
@@ -209,8 +210,12 @@ async fn book(
     caller: Caller,
     Body(body): Body<AppointmentBody>,
 ) -> Result<Created<BookedView>, Refusal> {
-    // Whoever sits on the network is given an id by the site; who came through the relay was promised one there.
-    let assigned_id = caller.assigned_id().and_then(|id| AppointmentId::try_from(id).ok());
+    // A letter's appointment has its id from the center.
+    let assigned_id = caller
+        .assigned_id()
+        .map(AppointmentId::try_from)
+        .transpose()
+        .map_err(|error| Error::invalid("id", error.to_string()))?;
     app.write(&caller, move |tx, actor| {
         Created::new("预约成功", BookedView::from(appointments::book(tx, actor, body.into(), assigned_id)?))
     })

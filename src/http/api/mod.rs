@@ -13,9 +13,10 @@ mod notifications;
 mod reports;
 mod roles;
 mod settings;
+pub mod sync;
 mod transactions;
 mod users;
-pub mod wechat;
+mod wechat;
 
 use super::route::Route;
 
@@ -34,6 +35,7 @@ pub fn routes() -> Vec<Route> {
         reports::routes(),
         roles::routes(),
         settings::routes(),
+        sync::routes(),
         transactions::routes(),
         users::routes(),
         wechat::routes(),

@@ -5,12 +5,12 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::auth::LoginView;
-use crate::domain::access::Access::{May, Public};
+use crate::domain::access::Access::{May, Public, Relay};
 use crate::domain::access::Permission::{AppointmentsRead, AttendancePunch, MenusRead};
 use crate::domain::attendance::PunchType;
 use crate::domain::ids::{DishId, NotificationId, UserId};
 use crate::domain::menus::Meal;
-use crate::domain::time::{Instant, Zone};
+use crate::domain::time::Zone;
 use crate::domain::wechat::Openid;
 use crate::error::Error;
 use crate::http::App;
@@ -33,6 +33,7 @@ use crate::wechat::WeChatError;
 pub fn routes() -> Vec<Route> {
     vec![
         post("/api/auth/wechat/login", Public, login).summary("微信登录"),
+        post("/api/auth/wechat/resolve", Relay, resolve).summary("查找、创建或绑定微信用户"),
         get("/api/wechat/customer/menu", May(MenusRead), menu).summary("获取今日餐单"),
         get("/api/wechat/admin/dashboard", May(AppointmentsRead), dashboard).summary("获取工作台数据"),
         post("/api/wechat/admin/attendance", May(AttendancePunch), punch).rate(Rate::Punch).summary("员工打卡"),
@@ -62,6 +63,9 @@ async fn login(
     caller: Caller,
     Body(body): Body<WeChatLoginBody>,
 ) -> Result<Answer<LoginView>, Refusal> {
+    if let Some(answer) = app.repeated(&caller).await? {
+        return Ok(answer);
+    }
     app.auth().may_guess(&caller)?;
     let outcome = sign_in(&app, &caller, body).await;
     if let Err(Refusal::Error(Error::Invalid(invalid))) = &outcome
@@ -101,7 +105,7 @@ fn refused(error: WeChatError, field: &'static str) -> Refusal {
 
 /// A WeChat account that the relay has found out; the site says who stands behind it.
 #[derive(Deserialize, ToSchema)]
-pub struct ResolveBody {
+struct ResolveBody {
     /// The account.
     openid: Line,
     /// The id that a new user gets.
@@ -133,7 +137,7 @@ impl ResolveBody {
 
 /// The user behind a WeChat account.
 #[derive(Serialize, ToSchema)]
-pub struct ResolvedView {
+struct ResolvedView {
     user_id: UserId,
     username: String,
     role: String,
@@ -147,7 +151,7 @@ impl From<User> for ResolvedView {
 }
 
 /// Finds, makes or binds the user behind a WeChat account, for the relay alone.
-pub async fn resolve(
+async fn resolve(
     State(app): State<App>,
     caller: Caller,
     Body(body): Body<ResolveBody>,
@@ -307,10 +311,8 @@ async fn punch(
     caller: Caller,
     Body(body): Body<OwnPunchBody>,
 ) -> Result<Answer<OwnPunchView>, Refusal> {
-    // Whoever sits on the network punches when the site hears of it.
-    let punched_at: Option<Instant> = None;
     app.write(&caller, move |tx, actor| {
-        let punched = attendance::punch_own(tx, actor, body.kind, punched_at)?;
+        let punched = attendance::punch_own(tx, actor, body.kind)?;
         Answer::new("打卡成功", OwnPunchView::of(body.kind, &punched, tx.zone))
     })
     .await
