@@ -79,6 +79,8 @@ pub struct Config {
     pub relay: RelayConfig,
     /// The mini-program.
     pub wechat: wechat::Config,
+    /// Certificates of a private authority that the relay's may be signed by, PEM.
+    pub relay_authority: Option<Vec<u8>>,
 }
 
 /// What the configuration says about the relay's MySQL.
@@ -110,6 +112,7 @@ struct Raw {
     relay_mysql_connections: usize,
     relay_allow_weak_mysql: bool,
     relay_mysql_replica: String,
+    relay_authority: String,
     wechat_base_url: String,
     wechat_appid: String,
     wechat_secret: String,
@@ -209,6 +212,10 @@ impl Raw {
                 allow_weak_mysql: self.relay_allow_weak_mysql,
                 mysql_replica: (!self.relay_mysql_replica.is_empty()).then_some(self.relay_mysql_replica),
             },
+            relay_authority: (!self.relay_authority.is_empty())
+                .then(|| std::fs::read(&self.relay_authority))
+                .transpose()
+                .map_err(|error| refuse("relay_authority", error.to_string()))?,
             wechat: wechat::Config {
                 base_url: self.wechat_base_url,
                 appid: self.wechat_appid,

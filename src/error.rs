@@ -112,3 +112,9 @@ impl From<CentralError> for Error {
         }
     }
 }
+
+impl From<mysql_async::Error> for Error {
+    fn from(error: mysql_async::Error) -> Self {
+        Error::Center(CentralError::Db(error))
+    }
+}

@@ -9,12 +9,15 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Refused, ServeArguments, config, say};
 use crate::config::{Config, Tls};
+use crate::http::app::Outside;
 use crate::http::{self, App, serve as listen};
 use crate::jobs::Jobs;
+use crate::line::{Line, Means};
 use crate::service::auth::Auth;
 use crate::service::passwords::Passwords;
 use crate::service::settings;
-use crate::service::setup::{FirstPassword, first_start};
+use crate::service::setup::{FirstPassword, first_start, note_start};
+use crate::service::sync::LineStatus;
 use crate::store::Db;
 use crate::store::db::{Clock, Context, WriterThread};
 use crate::store::examine::explained;
@@ -25,7 +28,7 @@ use crate::wechat::WeChat;
 use crate::{demo, telemetry};
 
 /// The variable that gives the first administrator its password.
-const ADMIN_PASSWORD: &str = "CANSHI_ADMIN_PASSWORD";
+pub const ADMIN_PASSWORD: &str = "CANSHI_ADMIN_PASSWORD";
 
 pub fn serve(arguments: &ServeArguments) -> Result<(), Refused> {
     let config = config(arguments.config.as_deref())?;
@@ -50,14 +53,25 @@ pub fn serve(arguments: &ServeArguments) -> Result<(), Refused> {
         log.set(in_force.load().log_level);
         let auth = Auth::new(db.clone(), passwords, &keys.token, in_force.clone());
         let wechat = WeChat::new(config.wechat.clone()).map_err(|error| Refused::Said(explained(&error)))?;
-        let app = App::new(db.clone(), auth, in_force, config.edge.clone(), log, metrics, wechat);
+        let outside = Outside { wechat, line: LineStatus::new(Clock::System) };
+        let app = App::new(db.clone(), auth, in_force, config.edge.clone(), log, metrics, outside);
+        let router = http::router(&app);
+        let means = Means {
+            db: db.clone(),
+            data: data.path.clone(),
+            boot: note_start(&db).await?,
+            authority: config.relay_authority.clone(),
+            status: app.line().clone(),
+        };
+        let line = Line::start(&app, router.clone(), means, arguments.invitation());
         let jobs = Jobs::start(&app, &config, &data.path).await?;
         let tls = listen::certificate(&config.tls, &data.path).await?;
         greet(arguments, &config, &listener, &first)?;
         let handle = Handle::new();
         let stop = tokio::spawn(stop_on_signal(handle.clone()));
-        listen::serve(listener, http::router(&app), tls, handle).await?;
+        listen::serve(listener, router, tls, handle).await?;
         stop.abort();
+        line.stop().await;
         jobs.stop().await;
         Ok(())
     });
@@ -74,7 +88,7 @@ fn open(data: &DataDir, config: &Config, keys: &Keys) -> Result<(Db, WriterThrea
     Ok(Db::open(&data.database(), options, context)?)
 }
 
-async fn stop_on_signal(handle: Handle<std::net::SocketAddr>) -> std::io::Result<()> {
+pub async fn stop_on_signal(handle: Handle<std::net::SocketAddr>) -> std::io::Result<()> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     tokio::select! {
         _ = terminate.recv() => {}

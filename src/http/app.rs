@@ -21,6 +21,7 @@ use crate::domain::access::{Access, Actor};
 use crate::domain::settings::Settings;
 use crate::error::{Error, Result};
 use crate::service::auth::Auth;
+use crate::service::sync::LineStatus;
 use crate::store::idempotency::{self, Kept};
 use crate::store::keys::hex;
 use crate::store::{Db, QUEUE_MAX, ReadTx, WriteTx, health, mailbox_answers};
@@ -39,7 +40,7 @@ struct Inner {
     config: EdgeConfig,
     log: LogControl,
     metrics: PrometheusHandle,
-    wechat: WeChat,
+    outside: Outside,
 }
 
 /// What the configuration says about the edge.
@@ -51,6 +52,14 @@ pub struct EdgeConfig {
     pub trusted_proxies: Vec<IpAddr>,
 }
 
+/// The site's ways to the world outside.
+pub struct Outside {
+    /// WeChat, if it is configured.
+    pub wechat: WeChat,
+    /// What the line to the center tells of itself.
+    pub line: LineStatus,
+}
+
 impl App {
     /// Puts the parts together.
     pub fn new(
@@ -60,10 +69,10 @@ impl App {
         config: EdgeConfig,
         log: LogControl,
         metrics: PrometheusHandle,
-        wechat: WeChat,
+        outside: Outside,
     ) -> Self {
         let limits = Limits::new(&settings.load());
-        Self(Arc::new(Inner { db, auth, settings, limits, config, log, metrics, wechat }))
+        Self(Arc::new(Inner { db, auth, settings, limits, config, log, metrics, outside }))
     }
 
     /// The database.
@@ -81,9 +90,14 @@ impl App {
         self.0.settings.load_full()
     }
 
+    /// What the line to the center tells of itself.
+    pub fn line(&self) -> &LineStatus {
+        &self.0.outside.line
+    }
+
     /// WeChat, if it is configured.
     pub fn wechat(&self) -> &WeChat {
-        &self.0.wechat
+        &self.0.outside.wechat
     }
 
     /// Brings the gauges up to date.
@@ -217,7 +231,7 @@ impl App {
         match (&letter.on_behalf, access) {
             (_, Access::Site | Access::Headquarters(_)) => Err(Error::NotFound(NO_ROUTE)),
             (_, Access::Refresh) => Err(Error::Unauthenticated("请在小程序中重新登录")),
-            (OnBehalf::Relay, Access::Relay) => Ok(Identity::default()),
+            (OnBehalf::Relay, Access::Relay | Access::Public) => Ok(Identity::default()),
             (OnBehalf::Relay, _) | (OnBehalf::Headquarters { .. }, Access::SignedIn) => {
                 Err(Error::Forbidden("此操作只能由用户本人进行"))
             }

@@ -19,7 +19,10 @@ pub enum Refusal {
     /// The path has no such method.
     NoMethod,
     /// The body is longer than the limit.
-    BodyTooLarge,
+    BodyTooLarge {
+        /// The limit.
+        bytes_max: usize,
+    },
     /// The answer to a letter is longer than the limit.
     AnswerTooLarge,
     /// The site that stands behind the relay does not do it now.
@@ -102,7 +105,7 @@ impl Refusal {
         match self {
             Refusal::NoRoute => plain(404, NO_ROUTE),
             Refusal::NoMethod => plain(405, "该接口不支持此请求方法"),
-            Refusal::BodyTooLarge => plain(413, "请求体不能超过1MiB"),
+            Refusal::BodyTooLarge { bytes_max } => plain(413, &format!("请求体不能超过{}MiB", bytes_max >> 20)),
             Refusal::AnswerTooLarge => plain(413, "答复超过1MiB，请缩小查询范围"),
             Refusal::Unavailable { error } => plain(503, error),
             Refusal::BodyTooSlow => plain(408, "请求体未在规定时间内传完"),
@@ -165,7 +168,7 @@ impl IntoResponse for Refusal {
             Refusal::WeChat(cause) => Some(cause),
             Refusal::NoRoute
             | Refusal::NoMethod
-            | Refusal::BodyTooLarge
+            | Refusal::BodyTooLarge { .. }
             | Refusal::BodyTooSlow
             | Refusal::Unavailable { .. }
             | Refusal::NotJson

@@ -140,7 +140,7 @@ impl<T: DeserializeOwned + Labels + ToSchema, S: Sync> FromRequest<S> for Body<T
             return Err(Refusal::NotJson);
         }
         let repeat = request.extensions().get::<Caller>().and_then(|caller| caller.repeat.clone());
-        let bytes = read_body(request).await?;
+        let bytes = read_body(request, BODY_BYTES_MAX).await?;
         let body = read_object(&bytes)?;
         if let Some(repeat) = repeat {
             // Nobody else reads this request's body.
@@ -182,11 +182,17 @@ pub fn declared_as_json(request: &Request) -> bool {
     essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
 }
 
-async fn read_body(request: Request) -> Result<bytes::Bytes, Refusal> {
-    let body = Limited::new(request.into_body(), BODY_BYTES_MAX);
+/// Reads a whole body of at most so many bytes.
+///
+/// # Errors
+/// [`Refusal::BodyTooLarge`], [`Refusal::BodyTooSlow`], or [`Error::Invalid`] when the connection broke.
+pub async fn read_body(request: Request, bytes_max: usize) -> Result<bytes::Bytes, Refusal> {
+    let body = Limited::new(request.into_body(), bytes_max);
     match tokio::time::timeout(BODY_WAIT, body.collect()).await {
         Ok(Ok(collected)) => Ok(collected.to_bytes()),
-        Ok(Err(error)) if error.downcast_ref::<LengthLimitError>().is_some() => Err(Refusal::BodyTooLarge),
+        Ok(Err(error)) if error.downcast_ref::<LengthLimitError>().is_some() => {
+            Err(Refusal::BodyTooLarge { bytes_max })
+        }
         Ok(Err(_)) => Err(Error::invalid("", "请求体未能完整接收").into()),
         Err(_) => Err(Refusal::BodyTooSlow),
     }

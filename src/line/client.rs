@@ -129,7 +129,7 @@ async fn read<A: DeserializeOwned>(response: Response) -> std::result::Result<A,
             Err(LineError::Busy { after: after.map_or(BUSY_WAIT, Duration::from_secs) })
         }
         // A proxy on the way, or the relay's own trouble: it passes.
-        _ if status.is_server_error() => Err(LineError::Refused(format!("the relay answered {status}"))),
+        _ if status.is_server_error() => Err(LineError::Unreachable(format!("the relay answered {status}").into())),
         _ => {
             let why = serde_json::from_slice::<Envelope<Refusal>>(&text).map(|envelope| envelope.data.error);
             Err(LineError::Refused(why.unwrap_or_else(|_| format!("the relay answered {status}"))))

@@ -8,22 +8,19 @@
 use canshi_sync::capture::{Layout, Table};
 use canshi_sync::digest::{Digester, key_of};
 use canshi_sync::wire::{DigestAnswer, DigestRequest, RowsAnswer, RowsRequest, Stretch};
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::client::Client;
 use crate::error::{Error, Result};
+use crate::service::sync::{Key, Progress};
 use crate::store::{Db, sync};
 
 /// Rows of one stretch.
 const STRETCH_ROWS: u32 = 1_000;
 /// Stretches of one question.
 const STRETCHES: usize = 32;
-/// Stretches that are compared row by row before the differences are handed over.
+/// Rows of one page, where rows are compared.
 const ROWS_PAGE: u32 = 1_000;
-
-/// A key: the values of its columns.
-pub type Key = Vec<Value>;
 
 /// A row that is not the same on both sides; none where there is no row.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,21 +31,6 @@ pub struct Different {
     pub center: Option<Vec<Value>>,
     /// The row on the site.
     pub site: Option<Vec<Value>>,
-}
-
-/// How far a comparison is.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Progress {
-    /// Tables that are done.
-    pub tables_done: usize,
-    /// The key up to which the next table is done.
-    pub after: Option<Key>,
-    /// Rows of the site that were compared.
-    pub rows: u64,
-    /// Rows of the site altogether, roughly.
-    pub rows_total: u64,
-    /// Rows that differ.
-    pub different: u64,
 }
 
 /// Compares the tables from where `progress` says, a few stretches at a time.

@@ -6,7 +6,7 @@
 pub mod client;
 pub mod compare;
 pub mod enrolment;
-mod journal;
+pub mod journal;
 mod mail;
 pub mod rebuild;
 pub mod repair;
@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use axum::Router;
 use canshi_sync::chain::Mark;
-use canshi_sync::push::{self, Hints, PushError, Watch};
+use canshi_sync::push::{self, Hints, Pace, PushError, Watch};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -136,14 +136,7 @@ async fn accept(means: &Means, invitation: &Invitation) {
 
 /// Works with one enrolment until another takes its place.
 async fn work(router: &Router, means: &Means, enrolment: &Enrolment) -> Result<()> {
-    means
-        .db
-        .write({
-            let enrolment = enrolment.clone();
-            move |tx| sync::take_up(tx, &enrolment.epoch, enrolment.base, enrolment.loading)
-        })
-        .await?;
-    let client = Client::new(&enrolment.relay, Some(&enrolment.credential), means.authority.as_deref())?;
+    let client = begin(means, enrolment).await?;
     let hints = Hints { changed: means.db.changed(), hello: tokio::sync::Notify::new() };
     let replaced = replaced(means, enrolment);
     let work = async {
@@ -157,6 +150,26 @@ async fn work(router: &Router, means: &Means, enrolment: &Enrolment) -> Result<(
         _ = work => Ok(()),
         () = replaced => Ok(()),
     }
+}
+
+/// Pushes and repairs, and fetches no mail: for a command, when no server works on the directory. Ends only when it can't go on.
+pub async fn repair_alone(means: &Means, enrolment: &Enrolment) -> Error {
+    let client = match begin(means, enrolment).await {
+        Ok(client) => client,
+        Err(error) => return error,
+    };
+    let hints = Hints { changed: means.db.changed(), hello: tokio::sync::Notify::new() };
+    tokio::select! {
+        () = pushing(means, &client, &hints) => {}
+        () = repair::when_wanted(means, &client, enrolment) => {}
+    }
+    Error::Conflict("the center has fenced this box".into())
+}
+
+async fn begin(means: &Means, enrolment: &Enrolment) -> Result<Client> {
+    let own = enrolment.clone();
+    means.db.write(move |tx| sync::take_up(tx, &own.epoch, own.base, own.loading)).await?;
+    Client::new(&enrolment.relay, Some(&enrolment.credential), means.authority.as_deref())
 }
 
 /// Returns when the enrolment file says something else than this.
@@ -185,7 +198,7 @@ async fn pushing(means: &Means, client: &Client, hints: &Hints) {
         }
         let reporter = Reporter(means.status.clone());
         tokio::select! {
-            reason = push::run(&journal, client, &reporter, hints) => {
+            reason = push::run(&journal, client, &reporter, hints, Pace::default()) => {
                 tracing::error!(reason, "the center has fenced this box: nothing is sent any more; see `canshi sync status`");
                 means.status.fenced(&reason);
                 return;

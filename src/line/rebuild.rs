@@ -20,6 +20,8 @@ use canshi_sync::digest::key_of;
 const PAGE: u32 = 1_000;
 /// How often a question that found no relay is asked again before the work is given up; running the command again goes on.
 const TRIES: u32 = 5;
+/// The first wait before it; each further one is twice as long.
+const FIRST_WAIT: std::time::Duration = std::time::Duration::from_millis(250);
 
 /// What became of a rebuild.
 #[derive(Debug, Clone)]
@@ -130,7 +132,7 @@ async fn patiently(client: &Client, request: &RowsRequest) -> Result<RowsAnswer>
         match client.ask("rows", request).await {
             Err(Error::Unreachable(_) | Error::Busy) if tries < TRIES => {
                 tries += 1;
-                tokio::time::sleep(canshi_sync::push::BACKOFF_MIN * 2_u32.pow(tries)).await;
+                tokio::time::sleep(FIRST_WAIT * 2_u32.pow(tries)).await;
             }
             other => return other,
         }

@@ -9,10 +9,10 @@ use serde_json::Value;
 
 use super::Means;
 use super::client::Client;
-use super::compare::{Comparison, Different, Progress};
+use super::compare::{Comparison, Different};
 use super::enrolment::Enrolment;
 use crate::error::{Error, Result};
-use crate::service::sync::REPAIR;
+use crate::service::sync::{Progress, REPAIR};
 use crate::store::sync::{self, Task};
 
 /// How often the site looks whether a repair is wanted.
@@ -48,16 +48,8 @@ pub async fn when_wanted(means: &Means, client: &Client, enrolment: &Enrolment) 
 async fn wanted(means: &Means) -> Result<Option<Progress>> {
     let task = means.db.read_rows(|tx| sync::task(tx, REPAIR)).await?;
     let Some(task) = task.filter(|task| task.state == "wanted" || task.state == "running") else { return Ok(None) };
-    let progress = if task.state == "wanted" { Progress::default() } else { parsed(&task.progress)? };
+    let progress = if task.state == "wanted" { Progress::default() } else { Progress::of(&task)? };
     Ok(Some(progress))
-}
-
-/// Reads what a repair is at.
-///
-/// # Errors
-/// [`Error::Corrupt`] when it is not a repair's.
-pub fn parsed(progress: &str) -> Result<Progress> {
-    serde_json::from_str(progress).map_err(|error| Error::Corrupt(format!("the progress of a repair: {error}")))
 }
 
 async fn repair(means: &Means, client: &Client, enrolment: &Enrolment, progress: Progress) -> Result<()> {

@@ -3,11 +3,14 @@
 use std::sync::{Arc, OnceLock};
 
 use axum::http::request::Parts;
-use canshi_sync::central::{Central, CentralError};
+use canshi_sync::central::Central;
 use metrics_exporter_prometheus::PrometheusHandle;
 use mysql_async::Pool;
 use mysql_async::prelude::Queryable as _;
 
+use super::admission::Admission;
+use super::identify::{Identified, Known};
+use super::mailbox::Waiting;
 use crate::config::Config;
 use crate::domain::access::Access;
 use crate::domain::settings::Settings;
@@ -16,12 +19,16 @@ use crate::error::{Error, Result};
 use crate::http::app::EdgeConfig;
 use crate::http::caller::Identity;
 use crate::http::edge::Edge;
+use crate::http::error::NO_ROUTE;
+use crate::http::guard::bearer;
 use crate::http::limits::Limits;
+use crate::service::failures::Failures;
 use crate::service::passwords::Passwords;
 use crate::service::tokens::Tokens;
 use crate::store::db::Clock;
 use crate::store::keys::Keys;
 use crate::store::vault::Vault;
+use crate::wechat::WeChat;
 
 /// The center, as its edge knows it. Nothing that matters is in its memory: several of them work on one MySQL.
 #[derive(Clone)]
@@ -33,6 +40,11 @@ struct Inner {
     vault: Vault,
     headquarters: Tokens,
     passwords: Passwords,
+    failures: Failures,
+    known: Known,
+    admission: Admission,
+    waiting: Waiting,
+    wechat: WeChat,
     settings: Settings,
     limits: Limits,
     config: Config,
@@ -55,6 +67,11 @@ impl Center {
             vault: Vault::new(keys)?,
             headquarters: Tokens::of_headquarters(&keys.token),
             passwords: Passwords::new(config.bcrypt_cost)?,
+            failures: Failures::new(),
+            known: Known::new(),
+            admission: Admission::new(connections),
+            waiting: Waiting::default(),
+            wechat: WeChat::new(config.wechat.clone()).map_err(|error| Error::Unreachable(error.into()))?,
             limits: Limits::new(&settings),
             settings,
             config,
@@ -87,6 +104,31 @@ impl Center {
         &self.0.passwords
     }
 
+    /// Failed logins at this relay.
+    pub(super) fn failures(&self) -> &Failures {
+        &self.0.failures
+    }
+
+    /// What was found out lately.
+    pub(super) fn known(&self) -> &Known {
+        &self.0.known
+    }
+
+    /// The queue of batches.
+    pub(super) fn admission(&self) -> &Admission {
+        &self.0.admission
+    }
+
+    /// Who waits at this relay for mail or for an answer.
+    pub fn waiting(&self) -> &Waiting {
+        &self.0.waiting
+    }
+
+    /// WeChat, if it is configured.
+    pub fn wechat(&self) -> &WeChat {
+        &self.0.wechat
+    }
+
     /// The limits' numbers and the life of a token.
     pub fn settings(&self) -> &Settings {
         &self.0.settings
@@ -113,6 +155,7 @@ impl Edge for Center {
     }
 
     fn metrics(&self) -> String {
+        metrics::gauge!("canshi_relay_waiting").set(self.0.admission.waiting() as f64);
         self.0.metrics.render()
     }
 
@@ -122,20 +165,28 @@ impl Edge for Center {
     }
 
     async fn ready(&self) -> Result<()> {
-        let mut conn = self.0.central.connection().await?;
-        conn.query_drop("select 1").await.map_err(|error| Error::Center(CentralError::Db(error)))
+        Ok(self.connection().await?.query_drop("select 1").await?)
     }
 
-    async fn identify(&self, access: Access, _: &Parts) -> Result<Identity> {
-        match access {
-            Access::Public => Ok(Identity::default()),
-            Access::Relay
-            | Access::Site
-            | Access::Headquarters(_)
-            | Access::SignedIn
-            | Access::Refresh
-            | Access::May(_)
-            | Access::MayAny(_) => Err(Error::Unauthenticated("请先登录")),
+    async fn identify(&self, access: Access, parts: &Parts) -> Result<Identity> {
+        let identified = match access {
+            Access::Public => return Ok(Identity::default()),
+            // There is no mailbox to the relay itself.
+            Access::Relay => return Err(Error::NotFound(NO_ROUTE)),
+            Access::Site => {
+                let site = Some(self.site_of(bearer(parts)?).await?);
+                return Ok(Identity { site, ..Identity::default() });
+            }
+            Access::Refresh => self.person_to_refresh(bearer(parts)?).await?,
+            Access::SignedIn | Access::May(_) | Access::MayAny(_) | Access::Headquarters(_) => {
+                self.person_of(bearer(parts)?).await?
+            }
+        };
+        let Identified { claims, person, site } = identified;
+        if matches!(access, Access::Headquarters(_)) && site.is_some() {
+            return Err(Error::Forbidden("只有总部人员可以进行此操作"));
         }
+        let token = (access == Access::Refresh).then_some(claims);
+        Ok(Identity { person: Some(person), token, site })
     }
 }

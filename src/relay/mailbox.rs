@@ -39,7 +39,7 @@ const LIVE_KEPT: Duration = Duration::from_millis(HOUR_MS as u64);
 /// How long answers to queued messages are kept for a repeat.
 const QUEUED_KEPT: Duration = Duration::from_millis(30 * DAY_MS as u64);
 /// How often what is too old is removed.
-pub const CLEAR_EVERY: Duration = Duration::from_millis(10 * MINUTE_MS as u64);
+const CLEAR_EVERY: Duration = Duration::from_millis(10 * MINUTE_MS as u64);
 
 /// Who waits at this relay.
 #[derive(Default)]
@@ -336,11 +336,17 @@ pub async fn answer(center: &Center, site: i64, replies: &[Reply]) -> Result<()>
     Ok(())
 }
 
-/// Removes messages that nobody asks for any more.
-///
-/// # Errors
-/// [`Error::Center`].
-pub async fn clear_up(center: &Center) -> Result<()> {
+/// Removes what nobody asks for any more, from time to time, until it is dropped.
+pub async fn keep_clear(center: Center) {
+    loop {
+        tokio::time::sleep(CLEAR_EVERY).await;
+        if let Err(error) = clear_up(&center).await {
+            tracing::warn!(error = %error, "old messages could not be removed");
+        }
+    }
+}
+
+async fn clear_up(center: &Center) -> Result<()> {
     let mut conn = center.connection().await?;
     for site in mailbox::sites(&mut conn).await? {
         let live = mailbox::purge(&mut conn, site, Kind::Live, LIVE_KEPT).await?;

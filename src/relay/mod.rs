@@ -6,7 +6,23 @@
 //! than a second one: two frameworks would part at once in what clients see. So `relay` may name `http`, and of the layers below
 //! it only what knows nothing of SQLite: keys, vault, passwords, tokens. Its own statements are in `relay::store`.
 
+mod admission;
+mod auth;
 pub mod center;
+mod door;
+mod forward;
+mod identify;
+mod mail_door;
+pub mod mailbox;
+mod mirror;
+mod queued;
+mod session;
+mod sites;
+pub mod start;
+mod store;
+mod table;
+mod users;
+mod wechat;
 
 use axum::Router;
 
@@ -17,7 +33,15 @@ use crate::http::{edge, openapi, system};
 
 /// Every route of the relay.
 pub fn routes() -> Vec<Route<Center>> {
-    system::routes()
+    let mut routes = door::routes();
+    routes.extend(auth::routes());
+    routes.extend(users::routes());
+    routes.extend(mail_door::routes());
+    routes.extend(sites::routes());
+    routes.extend(wechat::routes());
+    routes.extend(system::routes());
+    routes.extend(table::routes(&routes));
+    routes
 }
 
 /// The relay's OpenAPI document.

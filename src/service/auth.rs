@@ -1,15 +1,14 @@
 //! Logging in and out, and who stands behind a token.
 
-use std::collections::VecDeque;
-use std::net::IpAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use moka::sync::Cache;
 use serde_json::json;
 
 use super::audit::{Deed, record};
+use super::failures::Failures;
 use super::passwords::{Password, Passwords};
 use super::tokens::{Claims, Tokens};
 use crate::domain::access::{Actor, Person};
@@ -17,7 +16,7 @@ use crate::domain::audit::Action;
 use crate::domain::ids::UserId;
 use crate::domain::settings::Settings;
 use crate::domain::status::Status;
-use crate::domain::time::{DAY_MS, Instant, MINUTE_MS};
+use crate::domain::time::{DAY_MS, Instant};
 use crate::error::{Error, Result};
 use crate::store::keys::{Secret, hex, random_bytes};
 use crate::store::sessions::{self, Session};
@@ -26,8 +25,6 @@ use crate::store::{Db, ReadTx, WriteTx, roles};
 
 /// A token may be exchanged for this long after its end, in milliseconds.
 pub const REFRESHABLE_MS: i64 = 7 * DAY_MS;
-/// Failed logins count for this long, in milliseconds.
-pub const FAILURE_WINDOW_MS: i64 = 15 * MINUTE_MS;
 
 const WRONG: Error = Error::Unauthenticated("用户名或密码错误");
 const NOT_SIGNED_IN: Error = Error::Unauthenticated("请先登录");
@@ -37,8 +34,6 @@ const NO_SESSION: Error = Error::Unauthenticated("请在小程序中退出");
 
 /// Sessions whose people are kept in memory.
 const PEOPLE_MAX: u64 = 10_000;
-/// Names and addresses whose failures are kept in memory.
-const FAILURES_MAX: u64 = 50_000;
 
 /// The door: everything that it takes to tell who somebody is.
 #[derive(Clone)]
@@ -370,72 +365,4 @@ fn failed_login(username: &str) -> Deed<'static> {
     let beginning: String = username.chars().take(3).collect();
     let after = Some(json!({ "username": format!("{beginning}…") }));
     Deed { action: Action::LoginFailed, noun: users::NOUN, noun_id: None, before: None, after }
-}
-
-/// Failed logins of the last 15 minutes, by name and by address.
-#[derive(Clone)]
-struct Failures {
-    by_name: Cache<String, Moments>,
-    by_address: Cache<IpAddr, Moments>,
-}
-
-type Moments = Arc<Mutex<VecDeque<Instant>>>;
-
-impl Failures {
-    fn new() -> Self {
-        Self { by_name: Cache::new(FAILURES_MAX), by_address: Cache::new(FAILURES_MAX) }
-    }
-
-    fn check(&self, settings: &Settings, now: Instant, name: &str, address: Option<IpAddr>) -> Result<()> {
-        if let Some(moments) = self.by_name.get(name) {
-            within(&moments, settings.login_failures_per_name, now)?;
-        }
-        self.check_address(settings, now, address)
-    }
-
-    fn check_address(&self, settings: &Settings, now: Instant, address: Option<IpAddr>) -> Result<()> {
-        match address.and_then(|address| self.by_address.get(&address)) {
-            Some(moments) => within(&moments, settings.login_failures_per_address, now),
-            None => Ok(()),
-        }
-    }
-
-    fn add(&self, now: Instant, name: &str, address: Option<IpAddr>) {
-        note(&self.by_name.get_with(name.to_owned(), Moments::default), now);
-        self.add_address(now, address);
-    }
-
-    fn add_address(&self, now: Instant, address: Option<IpAddr>) {
-        if let Some(address) = address {
-            note(&self.by_address.get_with(address, Moments::default), now);
-        }
-    }
-
-    fn forgive(&self, name: &str) {
-        self.by_name.invalidate(name);
-    }
-}
-
-fn within(moments: &Moments, limit: u32, now: Instant) -> Result<()> {
-    let mut moments = moments.lock().unwrap_or_else(PoisonError::into_inner);
-    forget_old(&mut moments, now);
-    match moments.front() {
-        Some(first) if moments.len() >= limit as usize => {
-            let wait_ms = FAILURE_WINDOW_MS - now.ms_since(*first);
-            Err(Error::TooMany { retry_after_s: (wait_ms.max(0) as u64).div_ceil(1000).max(1) })
-        }
-        _ => Ok(()),
-    }
-}
-
-fn note(moments: &Moments, now: Instant) {
-    let mut moments = moments.lock().unwrap_or_else(PoisonError::into_inner);
-    forget_old(&mut moments, now);
-    moments.push_back(now);
-}
-
-fn forget_old(moments: &mut VecDeque<Instant>, now: Instant) {
-    while moments.front().is_some_and(|first| now.ms_since(*first) >= FAILURE_WINDOW_MS) {
-        moments.pop_front();
-    }
 }

@@ -10,6 +10,7 @@ pub mod dashboard;
 pub mod directory;
 pub mod dishes;
 pub mod employees;
+pub mod failures;
 pub mod housekeeping;
 pub mod menus;
 pub mod notifications;

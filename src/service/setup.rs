@@ -14,6 +14,7 @@ use crate::store::users::{self, User};
 use crate::store::{Db, WriteTx, boots, site};
 
 /// What the first start gave to the first administrator.
+#[derive(PartialEq, Eq)]
 pub enum FirstPassword {
     /// The site has been started before.
     SetBefore,

@@ -4,12 +4,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use canshi_sync::chain::Mark;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::domain::access::Actor;
 use crate::domain::audit::Action;
 use crate::domain::ids::UserId;
 use crate::domain::time::Instant;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::service::audit::{Deed, record};
 use crate::service::notifications::{Audience, notify};
 use crate::store::idempotency::Kept;
@@ -158,6 +160,35 @@ impl LineStatus {
     fn lock(&self) -> MutexGuard<'_, LineReport> {
         // Each change is one assignment after the other of plain values: a panic can't leave nonsense.
         self.report.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A key: the values of its columns.
+pub type Key = Vec<Value>;
+
+/// How far a comparison is.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Progress {
+    /// Tables that are done.
+    pub tables_done: usize,
+    /// The key up to which the next table is done.
+    pub after: Option<Key>,
+    /// Rows of the site that were compared.
+    pub rows: u64,
+    /// Rows of the site altogether, roughly.
+    pub rows_total: u64,
+    /// Rows that differ.
+    pub different: u64,
+}
+
+impl Progress {
+    /// Reads what a task's row says.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] when that is not the progress of a repair.
+    pub fn of(task: &Task) -> Result<Self> {
+        serde_json::from_str(&task.progress)
+            .map_err(|error| Error::Corrupt(format!("the progress of a repair: {error}")))
     }
 }
 

@@ -1,5 +1,7 @@
 //! Access tokens: JWT, HS256, signed with the key of their issuer, the site or the relay. The algorithm is ours to choose, never the token's.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, encode};
 use serde::{Deserialize, Serialize};
 
@@ -33,6 +35,29 @@ pub struct Claims {
     /// The site that it is for, when the relay issued it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub site: Option<i64>,
+}
+
+/// Who says that he issued a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Issuer {
+    /// A site; which one, the token does not say.
+    Site,
+    /// The relay, for this site.
+    Relay(i64),
+    /// Headquarters.
+    Headquarters,
+}
+
+/// Whom a token names as its issuer, which nobody has checked: only for choosing the key that shall tell.
+pub fn claimed_issuer(token: &str) -> Option<Issuer> {
+    let payload = token.split('.').nth(1)?;
+    let claims: Claims = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).ok()?).ok()?;
+    match (claims.iss.as_str(), claims.site) {
+        (SITE, None) => Some(Issuer::Site),
+        (RELAY, Some(site)) => Some(Issuer::Relay(site)),
+        (HEADQUARTERS, None) => Some(Issuer::Headquarters),
+        _ => None,
+    }
 }
 
 /// Signs and reads the tokens of one issuer for one site.

@@ -128,12 +128,13 @@ impl Rebuild {
 }
 
 fn derive(tx: &WriteTx<'_>) -> Result<()> {
-    tx.connection.execute_batch(
-        "delete from transaction_totals;
-         insert into transaction_totals (date, type, category, payment_method, entries, sum_fen)
+    tx.connection.execute("delete from transaction_totals", [])?;
+    tx.connection.execute(
+        "insert into transaction_totals (date, type, category, payment_method, entries, sum_fen)
          select local_date, type, category, coalesce(payment_method, ''), count(*),
                 sum(case status when 'completed' then amount_fen else 0 end)
          from transactions group by 1, 2, 3, 4",
+        [],
     )?;
     for (noun, sql) in SEARCHABLE {
         let mut statement = tx.connection.prepare(sql)?;

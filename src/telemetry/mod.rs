@@ -71,12 +71,24 @@ pub fn start(directory: &Path) -> std::io::Result<(LogControl, LinesGuard)> {
     Ok((control, guard))
 }
 
+/// Starts the log of a program without a directory of its own: lines of JSON on the standard error, for whatever runs it to keep.
+///
+/// # Errors
+/// When no thread can be started.
+pub fn start_on_terminal() -> std::io::Result<LinesGuard> {
+    let (writer, guard) = Lines::start(std::io::stderr())?;
+    let lines = fmt::layer().json().flatten_event(true).with_span_list(false).with_writer(writer);
+    tracing_subscriber::registry().with(lines.with_filter(LevelFilter::INFO)).init();
+    Ok(guard)
+}
+
 /// The registry of the metrics, before it is installed for the process.
 pub fn metrics() -> PrometheusBuilder {
     let matcher = |name: &str| Matcher::Full(name.to_owned());
     PrometheusBuilder::new()
         .set_buckets_for_metric(matcher("canshi_http_request_seconds"), &SECONDS)
         .and_then(|builder| builder.set_buckets_for_metric(matcher("canshi_commit_seconds"), &SECONDS))
+        .and_then(|builder| builder.set_buckets_for_metric(matcher("canshi_relay_apply_seconds"), &SECONDS))
         .and_then(|builder| builder.set_buckets_for_metric(matcher("canshi_commit_group_size"), &SIZES))
         .expect("the bounds are not empty")
 }

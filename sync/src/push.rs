@@ -2,7 +2,7 @@
 //!
 //! # Decision
 //! The loop is level-triggered. What wakes it early (a commit) is only a hint; it looks at the outbox itself at least every
-//! [`TICK`], so a lost hint costs a second and never a standstill. It holds nothing that a restart would lose: where the
+//! second, so a lost hint costs a second and never a standstill. It holds nothing that a restart would lose: where the
 //! center is, the center says.
 
 use std::sync::Arc;
@@ -15,14 +15,30 @@ use crate::batch::{Batch, Malformed};
 use crate::chain::Mark;
 use crate::wire::{Answer, Hello};
 
-/// The loop looks at the outbox at least this often.
-pub const TICK: Duration = Duration::from_secs(1);
-/// After a commit the loop waits this long for more to come along in the same batch.
-pub const LINGER: Duration = Duration::from_millis(20);
-/// The first wait after a failure.
-pub const BACKOFF_MIN: Duration = Duration::from_millis(250);
-/// The longest wait after a failure.
-pub const BACKOFF_MAX: Duration = Duration::from_secs(60);
+/// How long the loop waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pace {
+    /// It looks at the outbox at least this often.
+    pub tick: Duration,
+    /// After a commit it waits this long for more to come along in the same batch.
+    pub linger: Duration,
+    /// The first wait after a failure; each further one is twice as long.
+    pub backoff_min: Duration,
+    /// The longest wait after a failure.
+    pub backoff_max: Duration,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self {
+            tick: Duration::from_secs(1),
+            linger: Duration::from_millis(20),
+            backoff_min: Duration::from_millis(250),
+            backoff_max: Duration::from_secs(60),
+        }
+    }
+}
+
 /// The center's position is written down at most this often while there is more to send.
 const SAVE_EVERY: Duration = Duration::from_secs(1);
 
@@ -106,10 +122,16 @@ pub enum PushError {
 }
 
 /// Sends until the center fences this box, and gives the reason. Dropping the future stops it at any moment without harm.
-pub async fn run<J: Journal, T: Transport, W: Watch>(journal: &J, transport: &T, watch: &W, hints: &Hints) -> String {
-    let mut backoff = BACKOFF_MIN;
+pub async fn run<J: Journal, T: Transport, W: Watch>(
+    journal: &J,
+    transport: &T,
+    watch: &W,
+    hints: &Hints,
+    pace: Pace,
+) -> String {
+    let mut backoff = pace.backoff_min;
     loop {
-        let mut session = Session { journal, transport, watch, hints, reached: false };
+        let mut session = Session { journal, transport, watch, hints, pace, reached: false };
         let error = match session.run().await {
             Ok(reason) => match journal.fence(&reason).await {
                 Ok(()) => return reason,
@@ -118,15 +140,15 @@ pub async fn run<J: Journal, T: Transport, W: Watch>(journal: &J, transport: &T,
             Err(error) => error,
         };
         if session.reached {
-            backoff = BACKOFF_MIN;
+            backoff = pace.backoff_min;
         }
         let wait = match &error {
-            PushError::Line(LineError::Busy { after }) => jittered((*after).clamp(BACKOFF_MIN, BACKOFF_MAX)),
+            PushError::Line(LineError::Busy { after }) => jittered((*after).clamp(pace.backoff_min, pace.backoff_max)),
             _ => jittered(backoff),
         };
         watch.failed(&error, wait);
         tokio::time::sleep(wait).await;
-        backoff = (backoff * 2).min(BACKOFF_MAX);
+        backoff = (backoff * 2).min(pace.backoff_max);
     }
 }
 
@@ -143,6 +165,7 @@ struct Session<'a, J, T, W> {
     transport: &'a T,
     watch: &'a W,
     hints: &'a Hints,
+    pace: Pace,
     /// Whether the center answered at all.
     reached: bool,
 }
@@ -236,9 +259,9 @@ impl<J: Journal, T: Transport, W: Watch> Session<'_, J, T, W> {
 
     async fn wait(&self) -> Result<(), PushError> {
         tokio::select! {
-            () = self.hints.changed.notified() => tokio::time::sleep(LINGER).await,
+            () = self.hints.changed.notified() => tokio::time::sleep(self.pace.linger).await,
             () = self.hints.hello.notified() => return Err(PushError::HelloWanted),
-            () = tokio::time::sleep(TICK) => {}
+            () = tokio::time::sleep(self.pace.tick) => {}
         }
         Ok(())
     }

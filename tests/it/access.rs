@@ -11,7 +11,7 @@ use crate::app::TestApp;
 fn may(access: Access, held: &[Permission]) -> bool {
     match access {
         Access::Public | Access::SignedIn | Access::Refresh => true,
-        Access::Relay => false,
+        Access::Relay | Access::Site | Access::Headquarters(_) => false,
         Access::May(permission) => held.contains(&permission),
         Access::MayAny(permissions) => permissions.iter().any(|permission| held.contains(permission)),
     }

@@ -8,11 +8,12 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request};
 use canshi::domain::time::{HOUR_MS, Instant, Zone};
-use canshi::http::app::EdgeConfig;
+use canshi::http::app::{EdgeConfig, Outside};
 use canshi::http::mail::{Letter, deliver};
 use canshi::http::{self, App};
 use canshi::service::auth::Auth;
 use canshi::service::passwords::Passwords;
+use canshi::service::sync::LineStatus;
 use canshi::service::{settings, setup};
 use canshi::store::Db;
 use canshi::store::db::{Clock, Context, WriterThread};
@@ -107,7 +108,9 @@ impl TestApp {
         let in_force = Arc::new(ArcSwap::from_pointee(db.read(settings::read).await.unwrap()));
         let auth = Auth::new(db.clone(), passwords, &keys.token, in_force.clone());
         let metrics = telemetry::metrics().build_recorder().handle();
-        let app = App::new(db.clone(), auth, in_force, edge, LogControl::none(), metrics, WeChat::new(wechat).unwrap());
+        let line = LineStatus::new(Clock::Fixed(clock.clone()));
+        let outside = Outside { wechat: WeChat::new(wechat).unwrap(), line };
+        let app = App::new(db.clone(), auth, in_force, edge, LogControl::none(), metrics, outside);
         let mut site = Self {
             router: http::router(&app),
             app: Some(app),

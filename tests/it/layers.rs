@@ -4,13 +4,15 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A module and the modules that it may name.
-const ARROWS: [(&str, &[&str]); 13] = [
+const ARROWS: [(&str, &[&str]); 14] = [
     ("domain", &["domain"]),
     ("error", &["domain"]),
     ("store", &["store", "domain", "error"]),
     ("service", &["service", "store", "domain", "error"]),
     ("http", &["http", "service", "store", "domain", "error", "telemetry", "config", "wechat"]),
     ("relay", &["relay", "http", "service", "store", "domain", "error", "config", "telemetry", "wechat"]),
+    // The line runs mail through the site's own router.
+    ("line", &["line", "http", "service", "store", "domain", "error"]),
     ("jobs", &["http", "service", "store", "config", "error"]),
     ("demo", &["service", "store", "domain", "error"]),
     ("telemetry", &["domain"]),
@@ -24,6 +26,7 @@ const ARROWS: [(&str, &[&str]); 13] = [
             "http",
             "jobs",
             "relay",
+            "line",
             "service",
             "store",
             "domain",

@@ -24,5 +24,6 @@ mod relay;
 mod schedule;
 mod seed;
 mod store;
+mod sync;
 mod wechat;
 mod wechat_platform;

@@ -9,10 +9,11 @@ mod customers;
 mod dishes;
 mod employees;
 mod menus;
-mod notifications;
+pub mod notifications;
 mod reports;
 mod roles;
 mod settings;
+pub mod sync;
 mod transactions;
 mod users;
 pub mod wechat;
@@ -34,6 +35,7 @@ pub fn routes() -> Vec<Route> {
         reports::routes(),
         roles::routes(),
         settings::routes(),
+        sync::routes(),
         transactions::routes(),
         users::routes(),
         wechat::routes(),

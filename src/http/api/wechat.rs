@@ -96,7 +96,7 @@ async fn sign_in(app: &App, caller: &Caller, body: WeChatLoginBody) -> Result<An
 }
 
 /// Names the parameter that held the code.
-fn refused(error: WeChatError, field: &'static str) -> Refusal {
+pub fn refused(error: WeChatError, field: &'static str) -> Refusal {
     match error {
         WeChatError::InvalidCode => Error::invalid(field, "微信授权码无效或已使用，请重新获取").into(),
         other => other.into(),

@@ -19,7 +19,7 @@ use std::time::Duration;
 use mysql_async::{Conn, IsolationLevel, Opts, OptsBuilder, Pool, PoolConstraints, PoolOpts, TxOpts};
 
 pub use position::{Poll, Polled, Standing};
-pub use sites::{Code, Enrolled, Enrolment, Site, SiteState};
+pub use sites::{Code, Enrolled, Enrolment, Site, SiteState, secret_hash};
 
 use crate::batch::Malformed;
 use crate::capture::Layout;
