@@ -148,7 +148,8 @@ impl Forward {
         if !standing.online {
             return Err(away(center, self.site, &standing).await);
         }
-        let late = || Refusal::Unavailable { error: "门店未在规定时间内答复，操作可能已完成".to_owned() };
+        let late =
+            || Refusal::Unavailable { error: "门店未在规定时间内答复，操作可能已完成".to_owned() };
         self.within(center, LIVE_WAIT).await?.ok_or_else(late)
     }
 

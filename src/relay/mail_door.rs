@@ -78,13 +78,7 @@ async fn hold(center: &Center, site: i64, request: PollRequest) -> Result<PollAn
     answer
 }
 
-async fn wait(
-    center: &Center,
-    site: i64,
-    poll: &Poll,
-    running: &[String],
-    until: Instant,
-) -> Result<PollAnswer> {
+async fn wait(center: &Center, site: i64, poll: &Poll, running: &[String], until: Instant) -> Result<PollAnswer> {
     let mut listener = mailbox::listen(center, site);
     loop {
         let messages = mailbox::next(center, site, running).await?;

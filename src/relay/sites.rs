@@ -114,11 +114,7 @@ fn utc(ms: i64) -> String {
     jiff::Timestamp::from_millisecond(ms).unwrap_or_default().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
-async fn list(
-    State(center): State<Center>,
-    _: Caller,
-    fields: Fields,
-) -> Result<Answer<Items<SiteView>>, Refusal> {
+async fn list(State(center): State<Center>, _: Caller, fields: Fields) -> Result<Answer<Items<SiteView>>, Refusal> {
     let states = center.central().states().await.map_err(Error::from)?;
     let queues: HashMap<i64, i64> = queues(&mut center.connection().await?).await?.into_iter().collect();
     let now_ms = center.now().0;
@@ -139,9 +135,7 @@ struct Proxied {
 
 impl Takes for Proxied {
     fn describe(draft: &mut Draft) {
-        let parameter = |name: &str, schema: serde_json::Value, description: &str| {
-            json!({"name": name, "in": "path", "required": true, "schema": schema, "description": description})
-        };
+        let parameter = |name: &str, schema: serde_json::Value, description: &str| json!({"name": name, "in": "path", "required": true, "schema": schema, "description": description});
         draft.parameters.push(parameter("id", json!({"type": "integer"}), "门店编号"));
         draft.parameters.push(parameter("path", json!({"type": "string"}), "门店接口/api/之后的路径，如customers/1"));
     }
@@ -159,11 +153,7 @@ impl<S: Sync> FromRequest<S> for Proxied {
     }
 }
 
-async fn proxy(
-    State(center): State<Center>,
-    caller: Caller,
-    proxied: Proxied,
-) -> Result<Passed, Refusal> {
+async fn proxy(State(center): State<Center>, caller: Caller, proxied: Proxied) -> Result<Passed, Refusal> {
     let on_behalf = OnBehalf::Headquarters { name: name_of(&caller), write: caller.may(SitesWrite) };
     let target = (proxied.site, proxied.target);
     let forward = Forward::read(&center, &caller, target, on_behalf, proxied.request).await?;

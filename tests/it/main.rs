@@ -13,6 +13,7 @@ mod finance;
 mod idempotency;
 mod layers;
 mod mail;
+mod mailbox;
 mod mariadb;
 mod openapi;
 mod operations;

@@ -349,6 +349,9 @@ pub async fn answer(conn: &mut Conn, vault: &Vault, site: i64, replies: &[Reply]
     Ok(news)
 }
 
+/// Site, id, number, status, sealed answer.
+type AnswerRow = (i64, String, i64, Option<u16>, Option<String>);
+
 /// The answers to these messages that are there.
 pub async fn answers(
     conn: &mut Conn,
@@ -359,10 +362,11 @@ pub async fn answers(
         return Ok(Vec::new());
     }
     let either = vec!["(site_id = ? and id = ?)"; messages.len()].join(" or ");
-    let sql =
-        format!("select site_id, id, no, status, answer_sealed from canshi_messages where status is not null and ({either})");
+    let sql = format!(
+        "select site_id, id, no, status, answer_sealed from canshi_messages where status is not null and ({either})"
+    );
     let values = messages.iter().flat_map(|(site, id)| [Value::from(*site), Value::from(id)]).collect();
-    let rows: Vec<(i64, String, i64, Option<u16>, Option<String>)> = conn.exec(sql, Params::Positional(values)).await?;
+    let rows: Vec<AnswerRow> = conn.exec(sql, Params::Positional(values)).await?;
     let mut found = Vec::new();
     for (site, id, no, status, sealed) in rows {
         found.extend(answered(vault, site, no, status, sealed)?.map(|answer| ((site, id), answer)));
