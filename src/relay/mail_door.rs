@@ -67,13 +67,17 @@ async fn hold(center: &Center, site: i64, request: PollRequest) -> Result<PollAn
     let hold = Duration::from_millis(request.hold_ms).min(HOLD_MAX);
     let until = Instant::now() + hold;
     let mut poll = Poll { epoch: request.epoch, boot: request.boot, echo: request.echo, tip: request.tip, hold };
-    if let Some(answer) = stand(center, site, &poll).await? {
-        return Ok(answer);
-    }
-    poll.echo = None;
+    // From before the place is taken: the connection may go while MySQL notes it.
     let mut held = Held { center: center.clone(), site, boot: poll.boot.clone(), answered: false };
-    let answer = wait(center, site, &poll, &request.running, until).await;
-    // Whatever comes of it, the box hears of it.
+    let answer = match stand(center, site, &poll).await {
+        Ok(None) => {
+            poll.echo = None;
+            wait(center, site, &poll, &request.running, until).await
+        }
+        Ok(Some(answer)) => Ok(answer),
+        Err(error) => Err(error),
+    };
+    // Whatever came of it, the box hears of it.
     held.answered = true;
     answer
 }
