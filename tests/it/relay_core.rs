@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::app::PASSWORD;
 use crate::mariadb::MariaDb;
-use crate::process::{canshi, lasting_address, request};
+use crate::process::{Site, canshi, lasting_address, request};
 use crate::relay::{Relay, add_site};
 
 /// How long a relay may believe what it found out, and a little more for a busy machine.
@@ -204,6 +204,13 @@ fn two_relays_start_at_once_on_an_empty_mysql_and_are_one_center() {
     assert_eq!(ask(&other, "GET", "/api/auth/me", &token, None).0, 200, "a token of one is good at the other");
     assert_eq!(ask(&other, "POST", "/api/auth/logout", &token, None).0, 200);
     soon("a logout at one relay is known at the other", || ask(&one, "GET", "/api/auth/me", &token, None).0 == 401);
+}
+
+#[test]
+fn a_relay_has_no_place_for_a_certificate_of_its_own() {
+    let address = lasting_address().to_string();
+    let mut command = canshi(&["relay", "--mysql", "mysql://root@127.0.0.1:1/canshi", "--listen", &address]);
+    refused(&command.env("CANSHI_TLS", "self-signed").output().unwrap(), 1, "tls: a relay has no data directory");
 }
 
 #[test]
@@ -429,4 +436,28 @@ fn a_relay_refuses_in_the_one_shape_and_says_whether_it_is_ready() {
     let site = center.enrol("春晖", "admin");
     assert_eq!(center.ask("POST", "/sync/v1/hello", &site.credential, Some(json!({"epoch": 1}))).0, 400);
     assert_eq!(center.ask("POST", "/sync/v1/push", &site.credential, Some(json!({}))).0, 400, "no batch");
+}
+
+#[test]
+fn a_site_that_enrols_is_mirrored_and_its_token_is_good_at_the_center() {
+    let mut center = Center::start();
+    let (id, code) = add_site(&center.url, "春晖");
+    let data = tempfile::tempdir().unwrap();
+    let mut site = Site::start_enrolled(data.path(), &center.relay.url(), &code);
+    let mirrored = |center: &Center| center.sql("select username from users") == [[Some("admin".to_owned())]];
+    soon("the site's rows are in MySQL", || mirrored(&center));
+    let token = site.login();
+    let (status, me) = center.ask("GET", "/api/auth/me?fields=username,site_id,role", &token, None);
+    assert_eq!((status, &me["data"]), (200, &json!({"username": "admin", "role": "admin", "site_id": id})));
+    center.relay.kill();
+    let customer = json!({"name": "王女士"});
+    assert_eq!(request(site.address, "POST", "/api/customers", &token, Some(&customer)).unwrap().0, 201);
+    center.relay = Relay::start_on(&center.url, center.relay.address);
+    soon("what was written meanwhile follows", || {
+        center.sql("select count(*) from customers")[0][0].as_deref() == Some("1")
+    });
+    site.kill();
+    let listed = canshi(&["site", "list", "--json", "--mysql", &center.url]).output().unwrap();
+    let listed: Value = serde_json::from_slice(&listed.stdout).unwrap();
+    assert_eq!((&listed[0]["pending"], &listed[0]["quarantined"]), (&json!(0), &json!(0)), "{listed}");
 }
