@@ -37,9 +37,9 @@ pub fn relay(arguments: &CenterServeArguments) -> Result<(), Refused> {
         let center = Center::new(central, &keys, config.clone(), metrics)?;
         // It is read for certificates of the relay's own only, and it has none.
         let tls = listen::certificate(&config.tls, Path::new("")).await?;
-        greet(&config, &listener, &first)?;
         let handle = Handle::new();
-        let stop = tokio::spawn(stop_on_signal(handle.clone()));
+        let stop = stop_on_signal(handle.clone())?;
+        greet(&config, &listener, &first)?;
         listen::serve(listener, relay::router(&center), tls, handle).await?;
         stop.abort();
         Ok(())
