@@ -8,6 +8,7 @@ use jiff::civil::Time;
 use serde::Deserialize;
 use toml::{Table, Value};
 
+use crate::domain::settings::{LogLevel, UnknownLogLevel};
 use crate::domain::time::Zone;
 use crate::http::app::EdgeConfig;
 use crate::store::backup::Retention;
@@ -92,6 +93,8 @@ pub struct RelayConfig {
     pub allow_weak_mysql: bool,
     /// A read replica for reading the mirror, as a URL.
     pub mysql_replica: Option<String>,
+    /// How much the log says.
+    pub log_level: LogLevel,
 }
 
 #[derive(Deserialize)]
@@ -112,6 +115,7 @@ struct Raw {
     relay_mysql_connections: usize,
     relay_allow_weak_mysql: bool,
     relay_mysql_replica: String,
+    relay_log_level: String,
     relay_authority: String,
     wechat_base_url: String,
     wechat_appid: String,
@@ -210,6 +214,10 @@ impl Raw {
             relay: RelayConfig {
                 mysql_connections: self.relay_mysql_connections,
                 allow_weak_mysql: self.relay_allow_weak_mysql,
+                log_level: self
+                    .relay_log_level
+                    .parse()
+                    .map_err(|error: UnknownLogLevel| refuse("relay_log_level", error.to_string()))?,
                 mysql_replica: (!self.relay_mysql_replica.is_empty()).then_some(self.relay_mysql_replica),
             },
             relay_authority: (!self.relay_authority.is_empty())

@@ -24,7 +24,7 @@ pub fn relay(arguments: &CenterServeArguments) -> Result<(), Refused> {
     }
     let listener = TcpListener::bind(arguments.listen)
         .map_err(|error| Refused::Said(format!("{} can't be listened on: {error}", arguments.listen)))?;
-    let _log_guard = telemetry::start_on_terminal()?;
+    let _log_guard = telemetry::start_on_terminal(config.relay.log_level)?;
     let metrics = telemetry::install_metrics()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let outcome = runtime.block_on(async {
@@ -37,15 +37,11 @@ pub fn relay(arguments: &CenterServeArguments) -> Result<(), Refused> {
         let center = Center::new(central, &keys, config.clone(), metrics)?;
         // It is read for certificates of the relay's own only, and it has none.
         let tls = listen::certificate(&config.tls, Path::new("")).await?;
-        greet(&config, &listener, &first)?;
         let handle = Handle::new();
-        let (at_end, stopping) = (center.clone(), handle.clone());
-        let stop = tokio::spawn(async move {
-            stop_on_signal(stopping).await?;
-            at_end.waiting().close();
-            Ok::<_, std::io::Error>(())
-        });
+        let at_end = center.clone();
+        let stop = stop_on_signal(handle.clone(), move || at_end.waiting().close())?;
         let clear = tokio::spawn(mailbox::keep_clear(center.clone()));
+        greet(&config, &listener, &first)?;
         listen::serve(listener, relay::router(&center), tls, handle).await?;
         stop.abort();
         clear.abort();

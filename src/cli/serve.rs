@@ -6,6 +6,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use axum_server::Handle;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinHandle;
 
 use super::{Refused, ServeArguments, config, say};
 use crate::config::{Config, Tls};
@@ -66,9 +67,9 @@ pub fn serve(arguments: &ServeArguments) -> Result<(), Refused> {
         let line = Line::start(&app, router.clone(), means, arguments.invitation());
         let jobs = Jobs::start(&app, &config, &data.path).await?;
         let tls = listen::certificate(&config.tls, &data.path).await?;
-        greet(arguments, &config, &listener, &first)?;
         let handle = Handle::new();
-        let stop = tokio::spawn(stop_on_signal(handle.clone()));
+        let stop = stop_on_signal(handle.clone(), || {})?;
+        greet(arguments, &config, &listener, &first)?;
         listen::serve(listener, router, tls, handle).await?;
         stop.abort();
         line.stop().await;
@@ -88,15 +89,22 @@ fn open(data: &DataDir, config: &Config, keys: &Keys) -> Result<(Db, WriterThrea
     Ok(Db::open(&data.database(), options, context)?)
 }
 
-pub async fn stop_on_signal(handle: Handle<std::net::SocketAddr>) -> std::io::Result<()> {
+/// Stops what the handle serves at the first signal to stop. Signals count from this call on.
+/// Stops what serves when a signal says so, and then does the rest.
+pub fn stop_on_signal(
+    handle: Handle<std::net::SocketAddr>,
+    rest: impl FnOnce() + Send + 'static,
+) -> std::io::Result<JoinHandle<()>> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
-    tracing::info!("told to stop: finishing what is in flight");
-    handle.graceful_shutdown(Some(listen::DRAIN));
-    Ok(())
+    Ok(tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("told to stop: finishing what is in flight");
+        handle.graceful_shutdown(Some(listen::DRAIN));
+        rest();
+    }))
 }
 
 fn greet(

@@ -16,6 +16,7 @@ mod mail_door;
 pub mod mailbox;
 mod mirror;
 mod queued;
+mod roles;
 mod session;
 mod sites;
 pub mod start;
@@ -39,6 +40,7 @@ pub fn routes() -> Vec<Route<Center>> {
     routes.extend(mail_door::routes());
     routes.extend(sites::routes());
     routes.extend(wechat::routes());
+    routes.extend(roles::routes());
     routes.extend(system::routes());
     routes.extend(table::routes(&routes));
     routes
