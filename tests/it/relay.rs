@@ -25,10 +25,6 @@ impl Relay {
         Self { child: spawn_ready(canshi(&["relay", "--mysql", mysql_url, "--listen", &listen]), address), address }
     }
 
-    /// How a site names the relay.
-    pub fn url(&self) -> String {
-        format!("http://{}", self.address)
-    }
 
     /// Kills the process without a warning.
     pub fn kill(&mut self) {
