@@ -8,6 +8,7 @@ use jiff::civil::Time;
 use serde::Deserialize;
 use toml::{Table, Value};
 
+use crate::domain::settings::LogLevel;
 use crate::domain::time::Zone;
 use crate::http::app::EdgeConfig;
 use crate::store::backup::Retention;
@@ -83,9 +84,11 @@ pub struct Config {
     pub relay_authority: Option<Vec<u8>>,
 }
 
-/// What the configuration says about the relay's MySQL.
+/// What the configuration says about the relay.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RelayConfig {
+    /// How much it logs.
+    pub log_level: LogLevel,
     /// Connections to MySQL at most.
     pub mysql_connections: usize,
     /// Whether a MySQL that acknowledges before the disk is put up with.
@@ -109,6 +112,7 @@ struct Raw {
     backup_keep_weekly: usize,
     backup_keep_monthly: usize,
     database_mib_max: u64,
+    relay_log_level: String,
     relay_mysql_connections: usize,
     relay_allow_weak_mysql: bool,
     relay_mysql_replica: String,
@@ -208,6 +212,10 @@ impl Raw {
             },
             database_bytes_max: (self.database_mib_max > 0).then_some(self.database_mib_max << 20),
             relay: RelayConfig {
+                log_level: self.relay_log_level.parse().map_err(|_| {
+                    let problem = format!("{:?} is not error, warn, info, debug or trace", self.relay_log_level);
+                    refuse("relay_log_level", problem)
+                })?,
                 mysql_connections: self.relay_mysql_connections,
                 allow_weak_mysql: self.relay_allow_weak_mysql,
                 mysql_replica: (!self.relay_mysql_replica.is_empty()).then_some(self.relay_mysql_replica),

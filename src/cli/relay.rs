@@ -24,7 +24,7 @@ pub fn relay(arguments: &CenterServeArguments) -> Result<(), Refused> {
     }
     let listener = TcpListener::bind(arguments.listen)
         .map_err(|error| Refused::Said(format!("{} can't be listened on: {error}", arguments.listen)))?;
-    let _log_guard = telemetry::start_on_terminal()?;
+    let _log_guard = telemetry::start_on_terminal(config.relay.log_level)?;
     let metrics = telemetry::install_metrics()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let outcome = runtime.block_on(async {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tracing_appender::rolling::{RollingFileAppender, Rotation};
-use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{Layer as _, fmt, reload};
@@ -57,14 +57,7 @@ pub fn start(directory: &Path) -> std::io::Result<(LogControl, LinesGuard)> {
     let to_terminal = fmt::layer().with_writer(std::io::stderr).with_filter(LevelFilter::WARN);
     tracing_subscriber::registry().with(to_files).with(to_terminal).init();
     let control = LogControl(Arc::new(move |level| {
-        let level = match level {
-            LogLevel::Error => LevelFilter::ERROR,
-            LogLevel::Warn => LevelFilter::WARN,
-            LogLevel::Info => LevelFilter::INFO,
-            LogLevel::Debug => LevelFilter::DEBUG,
-            LogLevel::Trace => LevelFilter::TRACE,
-        };
-        if let Err(error) = handle.modify(|filter| *filter = level) {
+        if let Err(error) = handle.modify(|filter| *filter = filter_of(level)) {
             tracing::error!(error = %error, "the log level could not be changed");
         }
     }));
@@ -73,13 +66,27 @@ pub fn start(directory: &Path) -> std::io::Result<(LogControl, LinesGuard)> {
 
 /// Starts the log of a program without a directory of its own: lines of JSON on the standard error, for whatever runs it to keep.
 ///
+/// What other crates say is passed on when it is a warning.
+///
 /// # Errors
 /// When no thread can be started.
-pub fn start_on_terminal() -> std::io::Result<LinesGuard> {
+pub fn start_on_terminal(level: LogLevel) -> std::io::Result<LinesGuard> {
     let (writer, guard) = Lines::start(std::io::stderr())?;
     let lines = fmt::layer().json().flatten_event(true).with_span_list(false).with_writer(writer);
-    tracing_subscriber::registry().with(lines.with_filter(LevelFilter::INFO)).init();
+    tracing_subscriber::registry()
+        .with(lines.with_filter(Targets::new().with_target("canshi", filter_of(level)).with_default(LevelFilter::WARN)))
+        .init();
     Ok(guard)
+}
+
+const fn filter_of(level: LogLevel) -> LevelFilter {
+    match level {
+        LogLevel::Error => LevelFilter::ERROR,
+        LogLevel::Warn => LevelFilter::WARN,
+        LogLevel::Info => LevelFilter::INFO,
+        LogLevel::Debug => LevelFilter::DEBUG,
+        LogLevel::Trace => LevelFilter::TRACE,
+    }
 }
 
 /// The registry of the metrics, before it is installed for the process.
