@@ -120,6 +120,11 @@ fn a_dead_box_is_rebuilt_from_the_center_and_the_old_one_is_fenced() {
     let old = Site::start_on(&rig.data, rig.site.address);
     let site = Site::start_on(&rebuilt, another_address());
     fenced(&old);
+    // What was taken away from a role is not given back.
+    let facts = rusqlite::Connection::open(rebuilt.join("canshi.db")).unwrap();
+    let granted: i64 =
+        facts.query_row("select count(*) from site where key like 'granted.%'", [], |row| row.get(0)).unwrap();
+    assert!(granted > 0);
     // The new one is the site: sealed fields open, searches find, totals add up.
     let token = site.login();
     let get = |path: &str| crate::process::request(site.address, "GET", path, &token, None).unwrap().1["data"].clone();
