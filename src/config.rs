@@ -8,7 +8,7 @@ use jiff::civil::Time;
 use serde::Deserialize;
 use toml::{Table, Value};
 
-use crate::domain::settings::LogLevel;
+use crate::domain::settings::{LogLevel, UnknownLogLevel};
 use crate::domain::time::Zone;
 use crate::http::app::EdgeConfig;
 use crate::store::backup::Retention;
@@ -87,14 +87,14 @@ pub struct Config {
 /// What the configuration says about the relay.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RelayConfig {
-    /// How much it logs.
-    pub log_level: LogLevel,
     /// Connections to MySQL at most.
     pub mysql_connections: usize,
     /// Whether a MySQL that acknowledges before the disk is put up with.
     pub allow_weak_mysql: bool,
     /// A read replica for reading the mirror, as a URL.
     pub mysql_replica: Option<String>,
+    /// How much the log says.
+    pub log_level: LogLevel,
 }
 
 #[derive(Deserialize)]
@@ -112,10 +112,10 @@ struct Raw {
     backup_keep_weekly: usize,
     backup_keep_monthly: usize,
     database_mib_max: u64,
-    relay_log_level: String,
     relay_mysql_connections: usize,
     relay_allow_weak_mysql: bool,
     relay_mysql_replica: String,
+    relay_log_level: String,
     relay_authority: String,
     wechat_base_url: String,
     wechat_appid: String,
@@ -212,12 +212,12 @@ impl Raw {
             },
             database_bytes_max: (self.database_mib_max > 0).then_some(self.database_mib_max << 20),
             relay: RelayConfig {
-                log_level: self.relay_log_level.parse().map_err(|_| {
-                    let problem = format!("{:?} is not error, warn, info, debug or trace", self.relay_log_level);
-                    refuse("relay_log_level", problem)
-                })?,
                 mysql_connections: self.relay_mysql_connections,
                 allow_weak_mysql: self.relay_allow_weak_mysql,
+                log_level: self
+                    .relay_log_level
+                    .parse()
+                    .map_err(|error: UnknownLogLevel| refuse("relay_log_level", error.to_string()))?,
                 mysql_replica: (!self.relay_mysql_replica.is_empty()).then_some(self.relay_mysql_replica),
             },
             relay_authority: (!self.relay_authority.is_empty())

@@ -148,16 +148,7 @@ pub async fn examine(central: &Central, allow_weak: bool) -> std::result::Result
         .await?;
     let settings: BTreeMap<String, String> =
         rows.into_iter().map(|(name, value)| (name.to_ascii_lowercase(), value.to_ascii_uppercase())).collect();
-    let setting = |name: &str| settings.get(name).map_or("unknown", String::as_str);
-    let mut weak = Vec::new();
-    let flush = setting("innodb_flush_log_at_trx_commit");
-    if flush != "1" {
-        weak.push(format!("innodb_flush_log_at_trx_commit is {flush}, not 1"));
-    }
-    let (log, sync) = (setting("log_bin"), setting("sync_binlog"));
-    if matches!(log, "ON" | "1") && sync != "1" {
-        weak.push(format!("sync_binlog is {sync}, not 1, while log_bin is on"));
-    }
+    let weak = weaknesses(&settings);
     let mut said = Vec::new();
     if !weak.is_empty() {
         if !allow_weak {
@@ -170,12 +161,28 @@ pub async fn examine(central: &Central, allow_weak: bool) -> std::result::Result
         );
         said.push(format!("WARNING: MySQL acknowledges before the disk: {weak}"));
     }
-    if setting("max_allowed_packet").parse::<u64>().is_ok_and(|bytes| bytes < PACKET_BYTES_MIN) {
-        let bytes = setting("max_allowed_packet");
+    if let Some(bytes) = settings.get("max_allowed_packet").and_then(|bytes| bytes.parse::<u64>().ok())
+        && bytes < PACKET_BYTES_MIN
+    {
         tracing::warn!(max_allowed_packet = bytes, "MySQL may refuse large rows");
         said.push(format!("WARNING: max_allowed_packet is {bytes}; large rows need at least {PACKET_BYTES_MIN}"));
     }
     Ok(said)
+}
+
+/// Which of MySQL's settings let it acknowledge before the disk.
+fn weaknesses(settings: &BTreeMap<String, String>) -> Vec<String> {
+    let setting = |name: &str| settings.get(name).map_or("unknown", String::as_str);
+    let mut weak = Vec::new();
+    let flush = setting("innodb_flush_log_at_trx_commit");
+    if flush != "1" {
+        weak.push(format!("innodb_flush_log_at_trx_commit is {flush}, not 1"));
+    }
+    let (log, sync) = (setting("log_bin"), setting("sync_binlog"));
+    if matches!(log, "ON" | "1") && sync != "1" {
+        weak.push(format!("sync_binlog is {sync}, not 1, while log_bin is on"));
+    }
+    weak
 }
 
 /// The keys that all relays on this MySQL share.
@@ -217,4 +224,28 @@ pub async fn first_start(central: &Central, passwords: &Passwords, given: Option
     users::insert(&mut tx, ("admin", "总部管理员"), &hash, admin, Status::Active).await?;
     tx.commit().await?;
     Ok(outcome)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_settings_that_can_lose_a_commit_are_weak() {
+        for (flush, log, sync, named) in [
+            ("1", "OFF", "0", None),
+            ("1", "ON", "1", None),
+            ("2", "OFF", "1", Some("innodb_flush_log_at_trx_commit")),
+            ("0", "ON", "1", Some("innodb_flush_log_at_trx_commit")),
+            ("1", "ON", "0", Some("sync_binlog")),
+            ("1", "ON", "100", Some("sync_binlog")),
+        ] {
+            let settings = [("innodb_flush_log_at_trx_commit", flush), ("log_bin", log), ("sync_binlog", sync)];
+            let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+            let weak = weaknesses(&settings);
+            assert_eq!(weak.len(), usize::from(named.is_some()), "{weak:?}");
+            assert!(weak.iter().all(|weak| named.is_some_and(|named| weak.starts_with(named))), "{weak:?}");
+        }
+        assert_eq!(weaknesses(&BTreeMap::new()).len(), 1, "a server that does not tell is not trusted");
+    }
 }

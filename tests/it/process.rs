@@ -21,6 +21,7 @@ pub struct Site {
 /// The binary with these arguments and the settings that tests use.
 pub fn canshi(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_canshi"));
+    command.env("CANSHI_RELAY_LOG_LEVEL", "error");
     command.args(arguments).env("CANSHI_BCRYPT_COST", "4").env("CANSHI_ADMIN_PASSWORD", crate::app::PASSWORD);
     command.stdout(Stdio::piped()).stderr(Stdio::piped()).stdin(Stdio::null());
     command

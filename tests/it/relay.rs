@@ -27,6 +27,11 @@ impl Relay {
         Self { child: spawn_ready(command, address), address }
     }
 
+    /// How a site names the relay.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
     /// Kills the process without a warning.
     pub fn kill(&mut self) {
         self.child.kill().unwrap();
