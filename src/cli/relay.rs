@@ -6,7 +6,7 @@ use std::path::Path;
 use axum_server::Handle;
 use canshi_sync::central::Central;
 
-use super::serve::{ADMIN_PASSWORD, stop_on_signal, stop_signals};
+use super::serve::{ADMIN_PASSWORD, stop_on_signal};
 use super::{CenterServeArguments, Refused, config, say};
 use crate::config::{Config, Tls};
 use crate::http::serve as listen;
@@ -37,9 +37,9 @@ pub fn relay(arguments: &CenterServeArguments) -> Result<(), Refused> {
         let center = Center::new(central, &keys, config.clone(), metrics)?;
         // It is read for certificates of the relay's own only, and it has none.
         let tls = listen::certificate(&config.tls, Path::new("")).await?;
-        let (handle, signals) = (Handle::new(), stop_signals()?);
+        let handle = Handle::new();
+        let stop = stop_on_signal(handle.clone())?;
         greet(&config, &listener, &first)?;
-        let stop = tokio::spawn(stop_on_signal(signals, handle.clone()));
         listen::serve(listener, relay::router(&center), tls, handle).await?;
         stop.abort();
         Ok(())

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use axum_server::Handle;
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinHandle;
 
 use super::{Refused, ServeArguments, config, say};
 use crate::config::{Config, Tls};
@@ -66,9 +67,9 @@ pub fn serve(arguments: &ServeArguments) -> Result<(), Refused> {
         let line = Line::start(&app, router.clone(), means, arguments.invitation());
         let jobs = Jobs::start(&app, &config, &data.path).await?;
         let tls = listen::certificate(&config.tls, &data.path).await?;
-        let (handle, signals) = (Handle::new(), stop_signals()?);
+        let handle = Handle::new();
+        let stop = stop_on_signal(handle.clone())?;
         greet(arguments, &config, &listener, &first)?;
-        let stop = tokio::spawn(stop_on_signal(signals, handle.clone()));
         listen::serve(listener, router, tls, handle).await?;
         stop.abort();
         line.stop().await;
@@ -88,18 +89,17 @@ fn open(data: &DataDir, config: &Config, keys: &Keys) -> Result<(Db, WriterThrea
     Ok(Db::open(&data.database(), options, context)?)
 }
 
-/// The signals that stop a server. Taken before anybody is told that it runs: whoever reads that may send one at once.
-pub fn stop_signals() -> std::io::Result<(Signal, Signal)> {
-    Ok((signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?))
-}
-
-pub async fn stop_on_signal((mut terminate, mut interrupt): (Signal, Signal), handle: Handle<std::net::SocketAddr>) {
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
-    tracing::info!("told to stop: finishing what is in flight");
-    handle.graceful_shutdown(Some(listen::DRAIN));
+/// Stops what the handle serves at the first signal to stop. Signals count from this call on.
+pub fn stop_on_signal(handle: Handle<std::net::SocketAddr>) -> std::io::Result<JoinHandle<()>> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    Ok(tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("told to stop: finishing what is in flight");
+        handle.graceful_shutdown(Some(listen::DRAIN));
+    }))
 }
 
 fn greet(

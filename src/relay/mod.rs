@@ -11,6 +11,7 @@ mod auth;
 pub mod center;
 mod door;
 mod identify;
+mod roles;
 mod session;
 pub mod start;
 mod store;
@@ -28,6 +29,7 @@ pub fn routes() -> Vec<Route<Center>> {
     let mut routes = door::routes();
     routes.extend(auth::routes());
     routes.extend(users::routes());
+    routes.extend(roles::routes());
     routes.extend(system::routes());
     routes
 }

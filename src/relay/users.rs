@@ -1,4 +1,4 @@
-//! The people of headquarters and what they may do there.
+//! The people of headquarters.
 
 use axum::extract::State;
 use mysql_async::{Transaction, TxOpts};
@@ -9,9 +9,8 @@ use super::center::Center;
 use super::store::users::HeadquartersUser;
 use super::store::{roles, sessions, users};
 use crate::domain::access::Access::Headquarters;
-use crate::domain::access::Permission::{RolesRead, RolesWrite, UsersRead, UsersWrite};
-use crate::domain::access::{ADMIN, Permission};
-use crate::domain::ids::{RoleId, UserId};
+use crate::domain::access::Permission::{UsersRead, UsersWrite};
+use crate::domain::ids::UserId;
 use crate::domain::status::Status;
 use crate::domain::time::Zone;
 use crate::error::{Error, Result};
@@ -25,28 +24,17 @@ use crate::service::passwords::Password;
 use crate::service::roles::grantable;
 use crate::store::roles::Role;
 
-/// The routes of these nouns.
+/// The routes of this noun.
 pub fn routes() -> Vec<Route<Center>> {
     vec![
         get("/api/relay/users", Headquarters(UsersRead), list).summary("获取总部用户列表"),
         post("/api/relay/users", Headquarters(UsersWrite), create).summary("添加总部用户"),
         put("/api/relay/users/{id}", Headquarters(UsersWrite), update).summary("更新总部用户"),
-        get("/api/relay/roles", Headquarters(RolesRead), list_roles).summary("获取总部角色列表"),
-        post("/api/relay/roles", Headquarters(RolesWrite), create_role).summary("添加总部角色"),
-        put("/api/relay/roles/{id}/permissions", Headquarters(RolesWrite), set_permissions)
-            .summary("设置总部角色的权限"),
     ]
 }
 
-const LABELS: &[(&str, &str)] = &[
-    ("username", "用户名"),
-    ("password", "密码"),
-    ("role", "角色"),
-    ("name", "名称"),
-    ("status", "状态"),
-    ("title", "角色名称"),
-    ("permissions", "权限"),
-];
+const LABELS: &[(&str, &str)] =
+    &[("username", "用户名"), ("password", "密码"), ("role", "角色"), ("name", "姓名"), ("status", "状态")];
 
 /// Somebody to be added at headquarters.
 #[derive(Deserialize, ToSchema)]
@@ -207,7 +195,7 @@ async fn change(
 }
 
 /// A transaction that changes people or roles, one after the other at all relays.
-async fn changing(conn: &mut mysql_async::Conn) -> Result<Transaction<'_>> {
+pub(super) async fn changing(conn: &mut mysql_async::Conn) -> Result<Transaction<'_>> {
     let mut tx = conn.start_transaction(TxOpts::default()).await?;
     roles::lock(&mut tx).await?;
     Ok(tx)
@@ -215,104 +203,4 @@ async fn changing(conn: &mut mysql_async::Conn) -> Result<Transaction<'_>> {
 
 async fn role_named(tx: &mut Transaction<'_>, name: &str) -> Result<Role> {
     roles::find_by_name(tx, name).await?.ok_or_else(|| Error::invalid("role", "没有这个角色"))
-}
-
-/// A role of headquarters to be added.
-#[derive(Deserialize, ToSchema)]
-struct HeadquartersRoleBody {
-    /// 角色名
-    #[schema(example = "auditor")]
-    name: Word,
-    /// 角色名称, the name unless given
-    #[schema(example = "审计")]
-    title: Option<Word>,
-    /// 权限
-    permissions: Vec<Permission>,
-}
-
-impl Labels for HeadquartersRoleBody {
-    const LABELS: &'static [(&'static str, &'static str)] = LABELS;
-}
-
-/// All that a role of headquarters allows from now on.
-#[derive(Deserialize, ToSchema)]
-struct PermissionsBody {
-    /// 权限
-    permissions: Vec<Permission>,
-}
-
-impl Labels for PermissionsBody {
-    const LABELS: &'static [(&'static str, &'static str)] = LABELS;
-}
-
-/// A role of headquarters.
-#[derive(Serialize, ToSchema)]
-struct HeadquartersRoleView {
-    id: RoleId,
-    /// 角色名
-    name: String,
-    /// 角色名称
-    title: String,
-    /// 是否内置
-    built_in: bool,
-    /// 权限
-    permissions: Vec<Permission>,
-}
-
-impl From<Role> for HeadquartersRoleView {
-    fn from(role: Role) -> Self {
-        Self {
-            id: role.id,
-            name: role.name,
-            title: role.title,
-            built_in: role.built_in,
-            permissions: role.permissions.iter().collect(),
-        }
-    }
-}
-
-async fn list_roles(
-    State(center): State<Center>,
-    _: Caller,
-    paging: Paging,
-    fields: Fields,
-) -> std::result::Result<Answer<List<HeadquartersRoleView>>, Refusal> {
-    let listed = roles::list(&mut center.connection().await?, paging.page).await?;
-    Ok(Answer::list(listed, &paging, &fields, HeadquartersRoleView::from)?)
-}
-
-async fn create_role(
-    State(center): State<Center>,
-    caller: Caller,
-    Body(body): Body<HeadquartersRoleBody>,
-) -> std::result::Result<Created<HeadquartersRoleView>, Refusal> {
-    let permissions = body.permissions.into_iter().collect();
-    grantable(&caller, permissions)?;
-    let title = body.title.as_ref().unwrap_or(&body.name);
-    let mut conn = center.connection().await?;
-    let mut tx = changing(&mut conn).await?;
-    let role = roles::insert(&mut tx, body.name.as_str(), title.as_str(), permissions).await?;
-    tx.commit().await.map_err(Error::from)?;
-    Ok(Created::new("添加成功", HeadquartersRoleView::from(role))?)
-}
-
-async fn set_permissions(
-    State(center): State<Center>,
-    caller: Caller,
-    Path(id): Path<RoleId>,
-    Body(body): Body<PermissionsBody>,
-) -> std::result::Result<Answer<HeadquartersRoleView>, Refusal> {
-    let permissions = body.permissions.into_iter().collect();
-    let mut conn = center.connection().await?;
-    let mut tx = changing(&mut conn).await?;
-    let before = roles::find(&mut tx, id).await?.ok_or(Error::NotFound("角色不存在"))?;
-    if before.name == ADMIN {
-        return Err(Error::Conflict("管理员角色的权限不可更改".into()).into());
-    }
-    grantable(&caller, before.permissions)?;
-    grantable(&caller, permissions)?;
-    roles::set_permissions(&mut tx, id.get(), permissions).await?;
-    tx.commit().await.map_err(Error::from)?;
-    center.forget_people();
-    Ok(Answer::new("更新成功", HeadquartersRoleView::from(Role { permissions, ..before }))?)
 }
