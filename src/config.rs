@@ -84,7 +84,7 @@ pub struct Config {
     pub relay_authority: Option<Vec<u8>>,
 }
 
-/// What the configuration says about the relay's MySQL.
+/// What the configuration says about the relay.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RelayConfig {
     /// Connections to MySQL at most.

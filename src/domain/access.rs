@@ -275,6 +275,11 @@ pub const BUILT_IN_ROLES: [BuiltInRole; 3] = [
 pub const LATER_PERMISSIONS: [Permission; 3] =
     [Permission::AppointmentsBook, Permission::AppointmentsRead, Permission::AppointmentsWrite];
 
+/// The fact that says that this permission has been granted.
+pub fn granted_fact(permission: Permission) -> String {
+    format!("granted.{}", permission.as_str())
+}
+
 /// What a route demands of its caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {

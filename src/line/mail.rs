@@ -72,7 +72,10 @@ async fn poll(carrier: &Carrier, hints: &Hints, writes: mpsc::Sender<Message>, r
                 continue;
             }
         };
-        retry = RETRY_MIN;
+        if retry != RETRY_MIN {
+            hints.online.notify_one();
+            retry = RETRY_MIN;
+        }
         carrier.means.status.heard();
         match answer {
             PollAnswer::Mail { messages } => {
@@ -127,6 +130,7 @@ impl Carrier {
             boot: self.means.boot.clone(),
             echo,
             tip,
+            confirmed: self.means.status.reached(),
             running,
             hold_ms: HOLD.as_millis() as u64,
         };

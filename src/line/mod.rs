@@ -137,7 +137,7 @@ async fn accept(means: &Means, invitation: &Invitation) {
 /// Works with one enrolment until another takes its place.
 async fn work(router: &Router, means: &Means, enrolment: &Enrolment) -> Result<()> {
     let client = begin(means, enrolment).await?;
-    let hints = Hints { changed: means.db.changed(), hello: tokio::sync::Notify::new() };
+    let hints = Hints { changed: means.db.changed(), ..Hints::default() };
     let replaced = replaced(means, enrolment);
     let work = async {
         tokio::join!(
@@ -158,7 +158,7 @@ pub async fn repair_alone(means: &Means, enrolment: &Enrolment) -> Error {
         Ok(client) => client,
         Err(error) => return error,
     };
-    let hints = Hints { changed: means.db.changed(), hello: tokio::sync::Notify::new() };
+    let hints = Hints { changed: means.db.changed(), ..Hints::default() };
     tokio::select! {
         () = pushing(means, &client, &hints) => {}
         () = repair::when_wanted(means, &client, enrolment) => {}

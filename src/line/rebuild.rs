@@ -104,7 +104,7 @@ pub async fn rebuild(
             }
         }
     }
-    rebuild.finish(&enrolment.epoch, enrolment.base)?;
+    rebuild.finish(answer.layout.schema, &enrolment.epoch, enrolment.base)?;
     enrolment.save(data)?;
     Ok(Rebuilt {
         site_id: enrolment.site_id,

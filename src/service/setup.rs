@@ -3,7 +3,7 @@
 
 use super::audit::{Deed, record};
 use super::passwords::Passwords;
-use crate::domain::access::{ADMIN, Actor, BUILT_IN_ROLES, LATER_PERMISSIONS, Permission, Permissions};
+use crate::domain::access::{ADMIN, Actor, BUILT_IN_ROLES, LATER_PERMISSIONS, Permission, Permissions, granted_fact};
 use crate::domain::audit::Action;
 use crate::domain::status::Status;
 use crate::error::{Error, Result};
@@ -103,7 +103,7 @@ async fn grant_later_permissions(db: &Db) -> Result<()> {
 fn note_granted(tx: &WriteTx<'_>) -> Result<Permissions> {
     let mut new = Vec::new();
     for permission in LATER_PERMISSIONS {
-        let fact = format!("granted.{}", permission.as_str());
+        let fact = granted_fact(permission);
         if site::fact(tx, &fact)?.is_none() {
             site::record(tx, &fact, "1")?;
             new.push(permission);

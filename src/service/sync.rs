@@ -168,6 +168,7 @@ pub type Key = Vec<Value>;
 
 /// How far a comparison is.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Progress {
     /// Tables that are done.
     pub tables_done: usize,

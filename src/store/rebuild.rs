@@ -13,7 +13,8 @@ use super::db::Context;
 use super::open::{self, DATABASE, Options};
 use super::sync::bind;
 use super::tx::{ReadTx, WriteTx};
-use super::{migrations, search};
+use super::{migrations, search, site};
+use crate::domain::access::{LATER_PERMISSIONS, granted_fact};
 use crate::error::{Error, Result};
 
 /// What can be searched: the noun, and a query for the id, the name and the searchable text of its visible rows.
@@ -92,11 +93,11 @@ impl Rebuild {
     }
 
     /// Derives what follows from the rows, starts the chain where the center is, checks the whole and gives the database its
-    /// name.
+    /// name. `schema` is the version of the rows that were added.
     ///
     /// # Errors
     /// [`Error::Corrupt`] when a row refers to another that is not there.
-    pub fn finish(self, epoch: &str, base: Mark) -> Result<()> {
+    pub fn finish(self, schema: i64, epoch: &str, base: Mark) -> Result<()> {
         let Self { connection, context, partial, whole } = self;
         let transaction = connection.unchecked_transaction()?;
         {
@@ -108,6 +109,7 @@ impl Rebuild {
             };
             let tx = WriteTx::new(read);
             derive(&tx)?;
+            note_facts(&tx, schema)?;
             start_chain(&tx, epoch, base)?;
         }
         let orphans: i64 =
@@ -158,10 +160,17 @@ fn start_chain(tx: &WriteTx<'_>, epoch: &str, base: Mark) -> Result<()> {
             (base.seq, migrations::newest(), tx.now),
         )?;
     }
-    ledger::begin(tx.connection, epoch, base, tx.now.0)?;
-    tx.connection.execute(
-        "insert into site (key, value) values ('time_zone', ?1) on conflict (key) do update set value = excluded.value",
-        [tx.zone.name()],
-    )?;
+    Ok(ledger::begin(tx.connection, epoch, base, tx.now.0)?)
+}
+
+/// Facts that do not travel and follow from what does: the zone of the books, and that the roles of a box of this very version
+/// have been granted everything that they ever will be, so that what somebody took away since is not given back.
+fn note_facts(tx: &WriteTx<'_>, schema: i64) -> Result<()> {
+    site::record(tx, "time_zone", tx.zone.name())?;
+    if schema == migrations::newest() {
+        for permission in LATER_PERMISSIONS {
+            site::record(tx, &granted_fact(permission), "1")?;
+        }
+    }
     Ok(())
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tracing_appender::rolling::{RollingFileAppender, Rotation};
-use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{Layer as _, fmt, reload};
@@ -66,12 +66,16 @@ pub fn start(directory: &Path) -> std::io::Result<(LogControl, LinesGuard)> {
 
 /// Starts the log of a program without a directory of its own: lines of JSON on the standard error, for whatever runs it to keep.
 ///
+/// What other crates say is passed on when it is a warning.
+///
 /// # Errors
 /// When no thread can be started.
 pub fn start_on_terminal(level: LogLevel) -> std::io::Result<LinesGuard> {
     let (writer, guard) = Lines::start(std::io::stderr())?;
     let lines = fmt::layer().json().flatten_event(true).with_span_list(false).with_writer(writer);
-    tracing_subscriber::registry().with(lines.with_filter(filter_of(level))).init();
+    tracing_subscriber::registry()
+        .with(lines.with_filter(Targets::new().with_target("canshi", filter_of(level)).with_default(LevelFilter::WARN)))
+        .init();
     Ok(guard)
 }
 

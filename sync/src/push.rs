@@ -91,6 +91,8 @@ pub struct Hints {
     pub changed: Arc<Notify>,
     /// The center, asked for something else, wants a hello first.
     pub hello: Notify,
+    /// The center answered something else again after it had not: waiting any longer makes no sense.
+    pub online: Notify,
 }
 
 /// What the loop tells of itself, as it goes.
@@ -147,7 +149,10 @@ pub async fn run<J: Journal, T: Transport, W: Watch>(
             _ => jittered(backoff),
         };
         watch.failed(&error, wait);
-        tokio::time::sleep(wait).await;
+        tokio::select! {
+            () = tokio::time::sleep(wait) => {}
+            () = hints.online.notified() => {}
+        }
         backoff = (backoff * 2).min(pace.backoff_max);
     }
 }

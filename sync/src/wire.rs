@@ -193,6 +193,8 @@ pub struct PollRequest {
     pub echo: Option<String>,
     /// The box's newest change.
     pub tip: i64,
+    /// The newest change that the center has confirmed to it since it started; 0 before that.
+    pub confirmed: i64,
     /// Messages that it has and has not answered yet: they are not given again.
     pub running: Vec<String>,
     /// How long the poll may be held, in milliseconds.

@@ -6,6 +6,7 @@ mod app;
 mod appointments;
 mod attendance;
 mod auth;
+mod center;
 mod contract;
 mod crash;
 mod equality;

@@ -22,7 +22,9 @@ impl Relay {
     /// Starts a relay on this MySQL at this address, which may be a killed one's, and waits until it answers.
     pub fn start_on(mysql_url: &str, address: SocketAddr) -> Self {
         let listen = address.to_string();
-        Self { child: spawn_ready(canshi(&["relay", "--mysql", mysql_url, "--listen", &listen]), address), address }
+        let mut command = canshi(&["relay", "--mysql", mysql_url, "--listen", &listen]);
+        command.env("CANSHI_RELAY_LOG_LEVEL", "error");
+        Self { child: spawn_ready(command, address), address }
     }
 
     /// How a site names the relay.

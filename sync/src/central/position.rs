@@ -171,6 +171,8 @@ pub struct Poll {
     pub echo: Option<String>,
     /// Its newest change.
     pub tip: i64,
+    /// The newest change that the center has confirmed to it.
+    pub confirmed: i64,
     /// How long the poll is going to be held.
     pub hold: Duration,
 }
@@ -239,6 +241,8 @@ impl Central {
             Objection::FencedBefore(reason) => Polled::Fenced(reason),
             Objection::Contended => Polled::HelloFirst,
             Objection::None if place.boot.as_deref() != Some(&poll.boot) => Polled::HelloFirst,
+            // MySQL was restored from an older backup: what the box believes to be here is gone.
+            Objection::None if poll.confirmed > place.applied.seq => Polled::HelloFirst,
             Objection::None => match &place.contender {
                 Some(contender) if poll.echo.as_ref() != Some(contender) => Polled::Challenged(contender.clone()),
                 contender => {

@@ -6,7 +6,6 @@ mod batches;
 mod faults;
 mod oddities;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use canshi::line::journal::SiteJournal;
@@ -18,7 +17,7 @@ use canshi_sync::chain::Mark;
 use canshi_sync::push::{self, Hints, Journal as _, LineError, Pace, PushError, Transport, Watch};
 use canshi_sync::wire::{Answer, Hello};
 use mysql_async::prelude::Queryable as _;
-use tokio::sync::{Mutex, Notify, watch};
+use tokio::sync::{Mutex, watch};
 
 use crate::app::TestApp;
 use crate::equality::differences;
@@ -95,7 +94,7 @@ impl Pair {
     pub async fn drain_over(&self, line: &Line) -> Result<(), String> {
         let tip = self.app.db().read_rows(rows::tip).await.unwrap();
         let (reached, mut arrived) = watch::channel(0);
-        let hints = Hints { changed: Arc::new(Notify::new()), hello: Notify::new() };
+        let hints = Hints::default();
         let pace = Pace {
             tick: Duration::from_millis(10),
             linger: Duration::ZERO,
