@@ -89,8 +89,7 @@ fn open(data: &DataDir, config: &Config, keys: &Keys) -> Result<(Db, WriterThrea
     Ok(Db::open(&data.database(), options, context)?)
 }
 
-/// Stops what the handle serves at the first signal to stop. Signals count from this call on.
-/// Stops what serves when a signal says so, and then does the rest.
+/// Stops what the handle serves at the first signal to stop, and then does the rest. Signals count from this call on.
 pub fn stop_on_signal(
     handle: Handle<std::net::SocketAddr>,
     rest: impl FnOnce() + Send + 'static,

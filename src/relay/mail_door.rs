@@ -66,7 +66,14 @@ async fn poll(
 async fn hold(center: &Center, site: i64, request: PollRequest) -> Result<PollAnswer> {
     let hold = Duration::from_millis(request.hold_ms).min(HOLD_MAX);
     let until = Instant::now() + hold;
-    let mut poll = Poll { epoch: request.epoch, boot: request.boot, echo: request.echo, tip: request.tip, hold };
+    let mut poll = Poll {
+        epoch: request.epoch,
+        boot: request.boot,
+        echo: request.echo,
+        tip: request.tip,
+        confirmed: request.confirmed,
+        hold,
+    };
     // From before the place is taken: the connection may go while MySQL notes it.
     let mut held = Held { center: center.clone(), site, boot: poll.boot.clone(), answered: false };
     let answer = match stand(center, site, &poll).await {

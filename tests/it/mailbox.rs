@@ -178,6 +178,7 @@ impl HandBox {
             boot: self.boot.clone(),
             echo: None,
             tip: 0,
+            confirmed: 0,
             running: running.iter().map(|id| (*id).to_owned()).collect(),
             hold_ms,
         };
@@ -561,8 +562,7 @@ async fn a_box_whose_poll_is_cut_off_is_soon_away() {
     let center = Center::start();
     let site = HandBox::enrol(&center, "一店").await;
     site.online().await;
-    let request =
-        json!({"epoch": site.epoch, "boot": site.boot, "echo": null, "tip": 0, "running": [], "hold_ms": 20_000});
+    let request = json!({"epoch": site.epoch, "boot": site.boot, "echo": null, "tip": 0, "confirmed": 0, "running": [], "hold_ms": 20_000});
     let (body, credential) = (request.to_string(), &site.credential);
     let mut line = std::net::TcpStream::connect(center.relay.address).unwrap();
     let head = format!("Host: relay\r\nAuthorization: Bearer {credential}\r\nContent-Length: {}\r\n\r\n", body.len());
