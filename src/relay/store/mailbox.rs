@@ -132,8 +132,14 @@ pub async fn post(conn: &mut Conn, vault: &Vault, site: i64, new: &NewMessage<'_
     let (no, now) = place.ok_or_else(corrupt)?;
     match before(&mut tx, vault, site, new).await? {
         Before::Nothing => {}
-        Before::Same(receipt) => return Ok(Posted::Kept(receipt)),
-        Before::Other => return Ok(Posted::Taken),
+        Before::Same(receipt) => {
+            tx.rollback().await?;
+            return Ok(Posted::Kept(receipt));
+        }
+        Before::Other => {
+            tx.rollback().await?;
+            return Ok(Posted::Taken);
+        }
         Before::Lapsed(old) => {
             tx.exec_drop("delete from canshi_messages where site_id = ? and no = ?", (site, old)).await?;
         }
@@ -146,6 +152,7 @@ pub async fn post(conn: &mut Conn, vault: &Vault, site: i64, new: &NewMessage<'_
         )
         .await?;
     if waiting.unwrap_or(0) >= WAITING_MAX {
+        tx.rollback().await?;
         return Ok(Posted::Full);
     }
     insert(&mut tx, vault, site, new, (no, now)).await?;
