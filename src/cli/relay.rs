@@ -10,7 +10,7 @@ use super::serve::{ADMIN_PASSWORD, stop_on_signal};
 use super::{CenterServeArguments, Refused, config, say};
 use crate::config::{Config, Tls};
 use crate::http::serve as listen;
-use crate::relay::{self, Center, start};
+use crate::relay::{self, Center, mailbox, start};
 use crate::service::passwords::Passwords;
 use crate::service::setup::FirstPassword;
 use crate::telemetry;
@@ -38,10 +38,18 @@ pub fn relay(arguments: &CenterServeArguments) -> Result<(), Refused> {
         // It is read for certificates of the relay's own only, and it has none.
         let tls = listen::certificate(&config.tls, Path::new("")).await?;
         let handle = Handle::new();
-        let stop = stop_on_signal(handle.clone())?;
+        let (signal, at_end) = (stop_on_signal(handle.clone())?, center.clone());
+        // Polls are held for long: they end with the signal.
+        let stop = tokio::spawn(async move {
+            if signal.await.is_ok() {
+                at_end.waiting().close();
+            }
+        });
         greet(&config, &listener, &first)?;
+        let clear = tokio::spawn(mailbox::keep_clear(center.clone()));
         listen::serve(listener, relay::router(&center), tls, handle).await?;
         stop.abort();
+        clear.abort();
         Ok(())
     });
     runtime.shutdown_timeout(listen::LAST_WAIT);

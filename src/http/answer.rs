@@ -98,7 +98,7 @@ impl<T, const STATUS: u16> IntoResponse for Answer<T, STATUS> {
 }
 
 /// The response that an answer is, once it is written.
-pub(super) fn written(status: u16, body: String) -> Response<Body> {
+pub fn written(status: u16, body: String) -> Response<Body> {
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));

@@ -231,7 +231,7 @@ impl App {
         match (&letter.on_behalf, access) {
             (_, Access::Site | Access::Headquarters(_)) => Err(Error::NotFound(NO_ROUTE)),
             (_, Access::Refresh) => Err(Error::Unauthenticated("请在小程序中重新登录")),
-            (OnBehalf::Relay, Access::Relay) => Ok(Identity::default()),
+            (OnBehalf::Relay, Access::Relay | Access::Public) => Ok(Identity::default()),
             (OnBehalf::Relay, _) | (OnBehalf::Headquarters { .. }, Access::SignedIn) => {
                 Err(Error::Forbidden("此操作只能由用户本人进行"))
             }

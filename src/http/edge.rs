@@ -69,6 +69,8 @@ pub struct Origin {
 }
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// As of when the data in an answer is, where it is older than the answer.
+pub const DATA_AS_OF: HeaderName = HeaderName::from_static("x-data-as-of");
 /// How long a browser may remember the answer to a preflight, in seconds.
 const PREFLIGHT_S: u64 = 600;
 
@@ -96,7 +98,7 @@ fn cors(origins: &[HeaderValue]) -> Option<CorsLayer> {
             .allow_origin(AllowOrigin::list(origins.to_vec()))
             .allow_methods([Method::GET, Method::POST, Method::PUT, Method::DELETE])
             .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE, idempotency_key])
-            .expose_headers([REQUEST_ID, header::RETRY_AFTER])
+            .expose_headers([REQUEST_ID, DATA_AS_OF, header::RETRY_AFTER])
             .max_age(std::time::Duration::from_secs(PREFLIGHT_S)),
     )
 }

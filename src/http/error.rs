@@ -25,6 +25,11 @@ pub enum Refusal {
     },
     /// The answer to a letter is longer than the limit.
     AnswerTooLarge,
+    /// The site that stands behind the relay does not do it now.
+    Unavailable {
+        /// Why, for a person to read.
+        error: String,
+    },
     /// The body took too long to arrive.
     BodyTooSlow,
     /// The body is not declared as JSON.
@@ -102,6 +107,7 @@ impl Refusal {
             Refusal::NoMethod => plain(405, "该接口不支持此请求方法"),
             Refusal::BodyTooLarge { bytes_max } => plain(413, &format!("请求体不能超过{}MiB", bytes_max >> 20)),
             Refusal::AnswerTooLarge => plain(413, "答复超过1MiB，请缩小查询范围"),
+            Refusal::Unavailable { error } => plain(503, error),
             Refusal::BodyTooSlow => plain(408, "请求体未在规定时间内传完"),
             Refusal::NotJson => plain(415, "Content-Type应为application/json"),
             Refusal::Error(error) => parts_of(error),
@@ -164,6 +170,7 @@ impl IntoResponse for Refusal {
             | Refusal::NoMethod
             | Refusal::BodyTooLarge { .. }
             | Refusal::BodyTooSlow
+            | Refusal::Unavailable { .. }
             | Refusal::NotJson
             | Refusal::AnswerTooLarge => None,
         };

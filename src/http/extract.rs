@@ -141,19 +141,7 @@ impl<T: DeserializeOwned + Labels + ToSchema, S: Sync> FromRequest<S> for Body<T
         }
         let repeat = request.extensions().get::<Caller>().and_then(|caller| caller.repeat.clone());
         let bytes = read_body(request, BODY_BYTES_MAX).await?;
-        // A struct would also be read from an array, by position.
-        if !bytes.trim_ascii_start().starts_with(b"{") {
-            return Err(Error::invalid("", NOT_AN_OBJECT).into());
-        }
-        let mut deserializer = serde_json::Deserializer::from_slice(&bytes);
-        let body =
-            serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
-                match serde_json::from_slice::<IgnoredAny>(&bytes) {
-                    Ok(_) => refused(&error, T::LABELS),
-                    Err(_) => Error::invalid("", NOT_JSON),
-                }
-            })?;
-        deserializer.end().map_err(|_| Error::invalid("", NOT_JSON))?;
+        let body = read_object(&bytes)?;
         if let Some(repeat) = repeat {
             // Nobody else reads this request's body.
             repeat.body.get_or_init(|| bytes.to_vec());
@@ -162,10 +150,31 @@ impl<T: DeserializeOwned + Labels + ToSchema, S: Sync> FromRequest<S> for Body<T
     }
 }
 
+/// Reads a JSON object as what it should be.
+///
+/// # Errors
+/// [`Error::Invalid`], which names the parameter.
+pub fn read_object<T: DeserializeOwned + Labels>(bytes: &[u8]) -> Result<T, Error> {
+    // A struct would also be read from an array, by position.
+    if !bytes.trim_ascii_start().starts_with(b"{") {
+        return Err(Error::invalid("", NOT_AN_OBJECT));
+    }
+    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+    let body = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+        match serde_json::from_slice::<IgnoredAny>(bytes) {
+            Ok(_) => refused(&error, T::LABELS),
+            Err(_) => Error::invalid("", NOT_JSON),
+        }
+    })?;
+    deserializer.end().map_err(|_| Error::invalid("", NOT_JSON))?;
+    Ok(body)
+}
+
 const NOT_JSON: &str = "请求体不是有效的JSON";
 const NOT_AN_OBJECT: &str = "请求体应为JSON对象";
 
-fn declared_as_json(request: &Request) -> bool {
+/// Whether a request says that its body is JSON.
+pub fn declared_as_json(request: &Request) -> bool {
     let Some(declared) = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()) else {
         return false;
     };

@@ -75,6 +75,8 @@ impl<S: Edge> Guarded<S> {
         }
         let repeat = match letter {
             _ if parts.method == Method::GET || parts.method == Method::HEAD => None,
+            // What anybody may do is to log in: again is another login, and no answer with a token in it is kept.
+            Some(_) if self.access == Access::Public => None,
             Some(letter) => Some(RepeatKey::of_letter(letter, parts)),
             None => RepeatKey::of(parts)?,
         };

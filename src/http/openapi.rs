@@ -26,7 +26,7 @@ pub fn document<S: Edge>(about: &About, routes: &[Route<S>]) -> Value {
     for route in routes.iter().filter(|route| route.access != Access::Relay) {
         let draft = route.draft();
         let operation = operation(route, &draft);
-        let item = paths.entry(route.path).or_insert_with(|| json!({}));
+        let item = paths.entry(route.path.replace("{*", "{")).or_insert_with(|| json!({}));
         item[route.method.as_str().to_ascii_lowercase()] = operation;
         for (name, schema) in draft.components {
             schemas.entry(name).or_insert(schema);
@@ -142,7 +142,7 @@ fn operation_id<S>(route: &Route<S>) -> String {
         .path
         .split('/')
         .filter(|part| !part.is_empty() && *part != "api")
-        .map(|part| part.trim_matches(['{', '}']))
+        .map(|part| part.trim_matches(['{', '*', '}']))
         .collect();
     format!("{}_{}", route.method.as_str().to_ascii_lowercase(), path.join("_").replace(['-', '.'], "_"))
 }

@@ -97,6 +97,27 @@ where
 }
 
 impl<S: Edge> Route<S> {
+    /// The same route at another edge, which answers it in its own way.
+    ///
+    /// # Panics
+    /// Never: every route has a method that the router knows.
+    pub fn at<E: Edge, H, T>(&self, handler: H) -> Route<E>
+    where
+        H: Handler<T, E>,
+        T: 'static,
+    {
+        let filter = MethodFilter::try_from(self.method.clone()).expect("a route's method is one of the router's");
+        Route {
+            method: self.method.clone(),
+            path: self.path,
+            access: self.access,
+            rate: self.rate,
+            summary: self.summary,
+            handler: on(filter, handler),
+            describe: self.describe,
+        }
+    }
+
     /// Says in one line what the route is for.
     pub fn summary(self, summary: &'static str) -> Self {
         Self { summary, ..self }

@@ -173,6 +173,12 @@ impl Serialize for Day {
     }
 }
 
+impl fmt::Display for LocalTime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.strftime("%Y-%m-%dT%H:%M:%S").fmt(f)
+    }
+}
+
 impl Serialize for LocalTime {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(&self.0.strftime("%Y-%m-%dT%H:%M:%S"))

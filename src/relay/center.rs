@@ -10,6 +10,7 @@ use mysql_async::prelude::Queryable as _;
 
 use super::admission::Admission;
 use super::identify::{Identified, Known};
+use super::mailbox::Waiting;
 use crate::config::Config;
 use crate::domain::access::Access;
 use crate::domain::settings::Settings;
@@ -27,6 +28,7 @@ use crate::service::tokens::Tokens;
 use crate::store::db::Clock;
 use crate::store::keys::Keys;
 use crate::store::vault::Vault;
+use crate::wechat::WeChat;
 
 /// The center, as its edge knows it. Nothing that matters is in its memory: several of them work on one MySQL.
 #[derive(Clone)]
@@ -41,6 +43,8 @@ struct Inner {
     failures: Failures,
     known: Known,
     admission: Admission,
+    waiting: Waiting,
+    wechat: WeChat,
     settings: Settings,
     limits: Limits,
     config: Config,
@@ -66,6 +70,8 @@ impl Center {
             failures: Failures::new(),
             known: Known::new(),
             admission: Admission::new(connections),
+            waiting: Waiting::default(),
+            wechat: WeChat::new(config.wechat.clone()).map_err(|error| Error::Unreachable(error.into()))?,
             limits: Limits::new(&settings),
             settings,
             config,
@@ -111,6 +117,16 @@ impl Center {
     /// The queue of batches.
     pub(super) fn admission(&self) -> &Admission {
         &self.0.admission
+    }
+
+    /// Who waits at this relay for mail or for an answer.
+    pub fn waiting(&self) -> &Waiting {
+        &self.0.waiting
+    }
+
+    /// WeChat, if it is configured.
+    pub fn wechat(&self) -> &WeChat {
+        &self.0.wechat
     }
 
     /// The limits' numbers and the life of a token.

@@ -10,12 +10,20 @@ mod admission;
 mod auth;
 pub mod center;
 mod door;
+mod forward;
 mod identify;
+mod mail_door;
+pub mod mailbox;
+mod mirror;
+mod queued;
 mod roles;
 mod session;
+mod sites;
 pub mod start;
 mod store;
+mod table;
 mod users;
+mod wechat;
 
 use axum::Router;
 
@@ -30,7 +38,11 @@ pub fn routes() -> Vec<Route<Center>> {
     routes.extend(auth::routes());
     routes.extend(users::routes());
     routes.extend(roles::routes());
+    routes.extend(mail_door::routes());
+    routes.extend(sites::routes());
+    routes.extend(wechat::routes());
     routes.extend(system::routes());
+    routes.extend(table::routes(&routes));
     routes
 }
 

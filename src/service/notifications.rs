@@ -34,6 +34,14 @@ pub fn notify(tx: &WriteTx<'_>, audience: Audience, title: &str, content: &str) 
     notifications::insert(tx, &NewNotification { title, content, user_id, role_id })
 }
 
+/// Tells everybody something that stands for itself.
+pub fn announce(tx: &WriteTx<'_>, actor: &Actor, title: &str, content: &str) -> Result<NotificationId> {
+    let id = notify(tx, Audience::Everyone, title, content)?;
+    let after = Some(json!({"title": title, "content": content}));
+    record(tx, actor, Deed { action: Action::Create, noun: NOUN, noun_id: Some(id.get()), before: None, after })?;
+    Ok(id)
+}
+
 /// A page of the actor's notifications, newest first; only unread or only read ones if so asked.
 pub fn list(tx: &ReadTx<'_>, actor: &Actor, unread: Option<bool>, page: Page) -> Result<Listed<Notification>> {
     match reader(actor) {

@@ -306,17 +306,25 @@ async fn a_route_for_the_relay_is_there_for_nobody_else() {
 #[tokio::test]
 async fn the_relay_itself_may_do_nothing_else() {
     let app = TestApp::new().await;
-    let login = json!({"username": "admin", "password": PASSWORD});
     let attempts = [
         (Method::GET, "/api/customers", None),
         (Method::POST, "/api/customers", customer("李四")),
         (Method::GET, "/api/auth/me", None),
-        (Method::POST, "/api/auth/login", Some(login)),
     ];
     for (method, path, body) in attempts {
         app.deliver(letter("m1", OnBehalf::Relay), method, path, body).await.refused(403, None);
     }
     assert_eq!(count(&app, "customers"), 0);
+}
+
+#[tokio::test]
+async fn the_relay_passes_on_a_login_whose_answer_is_kept_nowhere() {
+    let app = TestApp::new().await;
+    let login = json!({"username": "admin", "password": PASSWORD});
+    let passed =
+        app.deliver(letter("m1", OnBehalf::Relay), Method::POST, "/api/auth/login", Some(login)).await.expect(200);
+    app.by(passed["token"].as_str().unwrap(), Method::GET, "/api/auth/me", None).await.expect(200);
+    assert_eq!(count(&app, "mailbox_answers"), 0);
 }
 
 #[tokio::test]

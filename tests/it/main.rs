@@ -14,6 +14,7 @@ mod finance;
 mod idempotency;
 mod layers;
 mod mail;
+mod mailbox;
 mod mariadb;
 mod mirror_schema;
 mod openapi;

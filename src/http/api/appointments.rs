@@ -38,7 +38,7 @@ pub fn routes() -> Vec<Route> {
 
 /// An appointment to be made.
 #[derive(Deserialize, ToSchema)]
-struct AppointmentBody {
+pub struct AppointmentBody {
     /// 服务类型
     #[schema(example = "陪护")]
     service_type: Word,
@@ -71,7 +71,7 @@ impl From<AppointmentBody> for NewAppointment {
 
 /// What was booked.
 #[derive(Serialize, ToSchema)]
-struct BookedView {
+pub struct BookedView {
     appointment_id: AppointmentId,
     /// 服务类型
     service_type: String,
@@ -83,6 +83,20 @@ struct BookedView {
     requirements: Option<String>,
     /// 状态
     status: AppointmentStatus,
+}
+
+impl BookedView {
+    /// What the relay has received for the site, under the id that it will have there.
+    pub fn accepted(appointment_id: AppointmentId, new: NewAppointment) -> Self {
+        Self {
+            appointment_id,
+            service_type: new.service_type,
+            date: Day(new.date),
+            time: TimeOfDay(new.time),
+            requirements: new.requirements,
+            status: AppointmentStatus::Pending,
+        }
+    }
 }
 
 impl From<Appointment> for BookedView {
@@ -100,7 +114,7 @@ impl From<Appointment> for BookedView {
 
 /// An appointment.
 #[derive(Serialize, ToSchema)]
-struct AppointmentView {
+pub struct AppointmentView {
     id: AppointmentId,
     /// 预约的用户
     user_id: UserId,
@@ -137,7 +151,8 @@ struct AppointmentView {
 }
 
 impl AppointmentView {
-    fn of(appointment: Appointment, zone: &Zone) -> Self {
+    /// The appointment, with the times of this zone.
+    pub fn of(appointment: Appointment, zone: &Zone) -> Self {
         Self {
             id: appointment.id,
             user_id: appointment.user_id,

@@ -1,6 +1,6 @@
 //! The endpoints, one file a noun.
 
-mod appointments;
+pub mod appointments;
 mod attendance;
 mod audit;
 mod auth;
@@ -9,14 +9,14 @@ mod customers;
 mod dishes;
 mod employees;
 mod menus;
-mod notifications;
+pub mod notifications;
 mod reports;
 mod roles;
 mod settings;
 pub mod sync;
 mod transactions;
 mod users;
-mod wechat;
+pub mod wechat;
 
 use super::route::Route;
 

@@ -10,7 +10,7 @@ use crate::domain::access::Permission::{AppointmentsRead, AttendancePunch, Menus
 use crate::domain::attendance::PunchType;
 use crate::domain::ids::{DishId, NotificationId, UserId};
 use crate::domain::menus::Meal;
-use crate::domain::time::Zone;
+use crate::domain::time::{Instant, Zone};
 use crate::domain::wechat::Openid;
 use crate::error::Error;
 use crate::http::App;
@@ -96,7 +96,7 @@ async fn sign_in(app: &App, caller: &Caller, body: WeChatLoginBody) -> Result<An
 }
 
 /// Names the parameter that held the code.
-fn refused(error: WeChatError, field: &'static str) -> Refusal {
+pub fn refused(error: WeChatError, field: &'static str) -> Refusal {
     match error {
         WeChatError::InvalidCode => Error::invalid(field, "微信授权码无效或已使用，请重新获取").into(),
         other => other.into(),
@@ -166,7 +166,7 @@ async fn resolve(
 
 /// A dish of today.
 #[derive(Serialize, ToSchema)]
-struct TodayDishView {
+pub struct TodayDishView {
     id: DishId,
     /// 菜品名称
     #[schema(example = "小米粥")]
@@ -187,7 +187,7 @@ impl From<MenuDish> for TodayDishView {
 
 /// What the kitchen serves today.
 #[derive(Serialize, ToSchema)]
-struct TodayMenuView {
+pub struct TodayMenuView {
     /// 日期
     date: Day,
     /// 早餐
@@ -199,7 +199,8 @@ struct TodayMenuView {
 }
 
 impl TodayMenuView {
-    fn of(date: jiff::civil::Date, menus: Vec<Menu>) -> Self {
+    /// The menus of this day.
+    pub fn of(date: jiff::civil::Date, menus: Vec<Menu>) -> Self {
         let mut view = Self { date: Day(date), breakfast: Vec::new(), lunch: Vec::new(), dinner: Vec::new() };
         for menu in menus {
             let dishes = match menu.meal {
@@ -220,7 +221,7 @@ async fn menu(State(app): State<App>, caller: Caller, fields: Fields) -> Result<
 
 /// A notification on the dashboard.
 #[derive(Serialize, ToSchema)]
-struct RecentView {
+pub struct RecentView {
     id: NotificationId,
     /// 标题
     #[schema(example = "新客户预约")]
@@ -244,7 +245,7 @@ impl RecentView {
 
 /// The day at a glance.
 #[derive(Serialize, ToSchema)]
-struct DashboardView {
+pub struct DashboardView {
     /// 今日在住客户
     today_customers: i64,
     /// 今日订单
@@ -256,7 +257,8 @@ struct DashboardView {
 }
 
 impl DashboardView {
-    fn of(dashboard: Dashboard, zone: &Zone) -> Self {
+    /// The dashboard, with the times of this zone.
+    pub fn of(dashboard: Dashboard, zone: &Zone) -> Self {
         let recent = dashboard.recent_notifications.into_iter();
         Self {
             today_customers: dashboard.today_customers,
@@ -274,10 +276,10 @@ async fn dashboard(State(app): State<App>, caller: Caller, fields: Fields) -> Re
 
 /// A punch of the caller's own.
 #[derive(Deserialize, ToSchema)]
-struct OwnPunchBody {
+pub struct OwnPunchBody {
     /// 打卡类型
     #[serde(rename = "type")]
-    kind: PunchType,
+    pub kind: PunchType,
 }
 
 impl Labels for OwnPunchBody {
@@ -286,7 +288,7 @@ impl Labels for OwnPunchBody {
 
 /// What came of a punch.
 #[derive(Serialize, ToSchema)]
-struct OwnPunchView {
+pub struct OwnPunchView {
     /// Always `success`.
     #[schema(example = "success")]
     status: &'static str,
@@ -296,6 +298,11 @@ struct OwnPunchView {
 }
 
 impl OwnPunchView {
+    /// A punch that the relay has received for the site at this moment.
+    pub fn accepted(received_at: Instant, zone: &Zone) -> Self {
+        Self { status: "success", message: format!("打卡已受理，时间：{}", Clock::of(received_at, zone)) }
+    }
+
     fn of(kind: PunchType, punched: &Punched, zone: &Zone) -> Self {
         let (done, at) = match (kind, punched.row.check_in_at) {
             (PunchType::CheckIn, Some(first)) if !punched.changed => ("今日已打卡", first),

@@ -1,11 +1,15 @@
 //! The relay's own statements, besides those of sync: one file per noun. They are portable MySQL, as `canshi_sync::central` says.
 
+pub mod counters;
+pub mod mailbox;
+pub mod mirror;
 pub mod people;
 pub mod roles;
 pub mod secrets;
 pub mod sessions;
 pub mod sites;
 pub mod users;
+pub mod wechat;
 
 use mysql_async::Error as MySql;
 

@@ -46,9 +46,7 @@ pub async fn find(conn: &mut impl Queryable, site: i64, user_id: UserId) -> Resu
 /// # Errors
 /// [`Error::Center`], [`Error::Corrupt`].
 pub async fn provisional(conn: &mut impl Queryable, site: i64, user_id: UserId) -> Result<Option<Person>> {
-    let sql = "select 1 from users where site_id = ? and id = ?";
-    let there: Option<i64> = conn.exec_first(sql, (site, user_id.get())).await?;
-    if there.is_some() || user_id.get() < CENTER_IDS_FROM {
+    if user_id.get() < CENTER_IDS_FROM || is_there(conn, site, user_id.get()).await? {
         return Ok(None);
     }
     let sql = "select id from roles where site_id = ? and name = ?";
@@ -64,6 +62,25 @@ pub async fn provisional(conn: &mut impl Queryable, site: i64, user_id: UserId) 
         employee_id: None,
         session_id: None,
     }))
+}
+
+/// The user who logs in with the WeChat account of this index, which is the site's own; he may be set aside.
+///
+/// # Errors
+/// [`Error::Center`], [`Error::Corrupt`].
+pub async fn find_by_openid(conn: &mut impl Queryable, site: i64, openid_index: &str) -> Result<Option<UserId>> {
+    let sql = "select id from users where site_id = ? and openid_index = ? and deleted_at is null";
+    let id: Option<i64> = conn.exec_first(sql, (site, openid_index)).await?;
+    id.map(UserId::try_from).transpose().map_err(|error| Error::Corrupt(format!("a user: {error}")))
+}
+
+/// Whether the mirror has this user, whatever his row says.
+///
+/// # Errors
+/// [`Error::Center`].
+pub async fn is_there(conn: &mut impl Queryable, site: i64, id: i64) -> Result<bool> {
+    let sql = "select 1 from users where site_id = ? and id = ?";
+    Ok(conn.exec_first::<i64, _, _>(sql, (site, id)).await?.is_some())
 }
 
 /// What a role of a site allows: never what is headquarters' alone. Names that this program does not know allow nothing.

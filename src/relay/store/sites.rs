@@ -24,6 +24,15 @@ pub async fn relay_key_sealed(conn: &mut impl Queryable, site: i64) -> Result<Op
     Ok(conn.exec_first::<Option<String>, _, _>(sql, (site,)).await?.flatten())
 }
 
+/// The sealed keys of a site, without the key of its tokens.
+///
+/// # Errors
+/// [`crate::error::Error::Center`].
+pub async fn keys_sealed(conn: &mut impl Queryable, site: i64) -> Result<Option<String>> {
+    let sql = "select keys_sealed from canshi_sites where id = ? and credential_hash is not null";
+    Ok(conn.exec_first::<Option<String>, _, _>(sql, (site,)).await?.flatten())
+}
+
 /// The sealed keys of the tokens that the sites issue themselves, but for sites whose credential was taken back.
 ///
 /// # Errors
