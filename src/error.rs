@@ -108,7 +108,9 @@ impl From<CentralError> for Error {
             CentralError::OtherKeys => Error::invalid("keys_id", "密钥与该门店已有数据的密钥不同"),
             CentralError::NoSite => Error::NotFound("门店不存在"),
             CentralError::Corrupt(what) => Error::Corrupt(what),
-            CentralError::Db(_) | CentralError::NoConnection | CentralError::Contended => Error::Center(error),
+            // Nothing failed: a box that was just started waits for the one before it to be gone.
+            CentralError::Contended => Error::Busy,
+            CentralError::Db(_) | CentralError::NoConnection => Error::Center(error),
         }
     }
 }

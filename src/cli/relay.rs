@@ -38,10 +38,15 @@ pub fn relay(arguments: &CenterServeArguments) -> Result<(), Refused> {
         // It is read for certificates of the relay's own only, and it has none.
         let tls = listen::certificate(&config.tls, Path::new("")).await?;
         let handle = Handle::new();
-        let at_end = center.clone();
-        let stop = stop_on_signal(handle.clone(), move || at_end.waiting().close())?;
-        let clear = tokio::spawn(mailbox::keep_clear(center.clone()));
+        let (signal, at_end) = (stop_on_signal(handle.clone())?, center.clone());
+        // Polls are held for long: they end with the signal.
+        let stop = tokio::spawn(async move {
+            if signal.await.is_ok() {
+                at_end.waiting().close();
+            }
+        });
         greet(&config, &listener, &first)?;
+        let clear = tokio::spawn(mailbox::keep_clear(center.clone()));
         listen::serve(listener, relay::router(&center), tls, handle).await?;
         stop.abort();
         clear.abort();

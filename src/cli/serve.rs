@@ -68,7 +68,7 @@ pub fn serve(arguments: &ServeArguments) -> Result<(), Refused> {
         let jobs = Jobs::start(&app, &config, &data.path).await?;
         let tls = listen::certificate(&config.tls, &data.path).await?;
         let handle = Handle::new();
-        let stop = stop_on_signal(handle.clone(), || {})?;
+        let stop = stop_on_signal(handle.clone())?;
         greet(arguments, &config, &listener, &first)?;
         listen::serve(listener, router, tls, handle).await?;
         stop.abort();
@@ -89,11 +89,8 @@ fn open(data: &DataDir, config: &Config, keys: &Keys) -> Result<(Db, WriterThrea
     Ok(Db::open(&data.database(), options, context)?)
 }
 
-/// Stops what the handle serves at the first signal to stop, and then does the rest. Signals count from this call on.
-pub fn stop_on_signal(
-    handle: Handle<std::net::SocketAddr>,
-    rest: impl FnOnce() + Send + 'static,
-) -> std::io::Result<JoinHandle<()>> {
+/// Stops what the handle serves at the first signal to stop. Signals count from this call on.
+pub fn stop_on_signal(handle: Handle<std::net::SocketAddr>) -> std::io::Result<JoinHandle<()>> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     Ok(tokio::spawn(async move {
         tokio::select! {
@@ -102,7 +99,6 @@ pub fn stop_on_signal(
         }
         tracing::info!("told to stop: finishing what is in flight");
         handle.graceful_shutdown(Some(listen::DRAIN));
-        rest();
     }))
 }
 

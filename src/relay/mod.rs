@@ -37,10 +37,10 @@ pub fn routes() -> Vec<Route<Center>> {
     let mut routes = door::routes();
     routes.extend(auth::routes());
     routes.extend(users::routes());
+    routes.extend(roles::routes());
     routes.extend(mail_door::routes());
     routes.extend(sites::routes());
     routes.extend(wechat::routes());
-    routes.extend(roles::routes());
     routes.extend(system::routes());
     routes.extend(table::routes(&routes));
     routes

@@ -18,6 +18,8 @@ use crate::wire::{Answer, Hello};
 
 /// How long a poll keeps the box's place beyond the time that it is held.
 const LEASE_GRACE: Duration = Duration::from_secs(10);
+/// How long a box that is asked whether it lives may take to show it, on a slow line and a busy machine.
+const CHALLENGE_WAIT: Duration = Duration::from_secs(10);
 /// How long a box whose poll was cut off keeps its place, to come back.
 const RETURN_WAIT: Duration = Duration::from_secs(3);
 
@@ -270,7 +272,7 @@ impl Central {
     /// Notes that the line to the box was cut off: it keeps its place for a moment, to come back.
     pub async fn cut_off(&self, site: i64, boot: &str) -> Result<(), CentralError> {
         let mut conn = self.connection().await?;
-        shorten_lease(&mut conn, site, Some(boot)).await
+        shorten_lease(&mut conn, site, RETURN_WAIT, Some(boot)).await
     }
 
     /// Whether a box of the site is connected, and how old the mirror is.
@@ -320,15 +322,20 @@ async fn contend(tx: &mut Transaction<'_>, site: i64, boot: &str) -> Result<(), 
         (boot, boot, site),
     )
     .await?;
-    shorten_lease(tx, site, None).await
+    shorten_lease(tx, site, CHALLENGE_WAIT, None).await
 }
 
-async fn shorten_lease(conn: &mut impl Queryable, site: i64, holder: Option<&str>) -> Result<(), CentralError> {
+async fn shorten_lease(
+    conn: &mut impl Queryable,
+    site: i64,
+    to: Duration,
+    holder: Option<&str>,
+) -> Result<(), CentralError> {
     conn.exec_drop(
         "update canshi_positions
          set lease_until = least(lease_until, timestampadd(microsecond, ?, utc_timestamp(3)))
          where site_id = ? and (? is null or boot = ?)",
-        (RETURN_WAIT.as_micros() as i64, site, holder, holder),
+        (to.as_micros() as i64, site, holder, holder),
     )
     .await?;
     Ok(())
