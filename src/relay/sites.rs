@@ -89,7 +89,10 @@ impl SiteView {
             online: site.online,
             last_seen_at: site.seen_at.map(utc),
             as_of: site.as_of.map(utc),
-            lag_ms: site.as_of.map(|as_of| (now_ms - as_of).max(0)),
+            lag_ms: match site.as_of {
+                Some(_) if site.online && site.pending == 0 => Some(0),
+                as_of => as_of.map(|as_of| (now_ms - as_of).max(0)),
+            },
             pending: site.pending,
             queue,
             version: site.version,

@@ -180,7 +180,7 @@ impl Account {
                 let id = center.vault().index("resolve", &format!("{}\n{user_id}", self.site));
                 let forward = self.resolve(center, id, user_id, &Binding::None);
                 mailbox::post(center, self.site, &forward.message(Kind::Queued, PUNCH_LIFE, None)).await?;
-                let (username, role, name) = (String::new(), CUSTOMER.to_owned(), NAMELESS.to_owned());
+                let (username, role, name) = ("wechat_user".to_owned(), CUSTOMER.to_owned(), NAMELESS.to_owned());
                 self.let_in(center, Resolved { user_id, username, role, name }).await
             }
         }

@@ -21,9 +21,14 @@ impl Relay {
 
     /// Starts a relay on this MySQL at this address, which may be a killed one's, and waits until it answers.
     pub fn start_on(mysql_url: &str, address: SocketAddr) -> Self {
+        Self::start_with(mysql_url, address, &[])
+    }
+
+    /// The same with these variables.
+    pub fn start_with(mysql_url: &str, address: SocketAddr, variables: &[(&str, &str)]) -> Self {
         let listen = address.to_string();
         let mut command = canshi(&["relay", "--mysql", mysql_url, "--listen", &listen]);
-        command.env("CANSHI_RELAY_LOG_LEVEL", "error");
+        command.env("CANSHI_RELAY_LOG_LEVEL", "error").envs(variables.iter().copied());
         Self { child: spawn_ready(command, address), address }
     }
 

@@ -3,6 +3,7 @@
 mod boxes;
 mod commands;
 mod faults;
+mod mini_program;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -33,10 +34,15 @@ pub struct Rig {
 impl Rig {
     /// Everything up and the site enrolled.
     pub fn new() -> Self {
+        Self::with(&[])
+    }
+
+    /// The same, with these variables for the relay.
+    pub fn with(variables: &[(&str, &str)]) -> Self {
         let server = MariaDb::start();
         let database = server.new_database();
         let url = server.url(&database);
-        let relay = Relay::start(&url);
+        let relay = Relay::start_with(&url, lasting_address(), variables);
         let line = Proxy::new(relay.address);
         let (site_id, code) = add_site(&url, "春晖");
         let directory = tempfile::tempdir().unwrap();
