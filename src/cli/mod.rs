@@ -136,7 +136,7 @@ impl ServeArguments {
 
 #[derive(clap::Args)]
 struct RelayArguments {
-    /// The relay's URL, such as https://relay.example.com.
+    /// The relay's URL, such as `https://relay.example.com`.
     #[arg(long)]
     relay: String,
     /// The one-time code that `canshi site add` or `canshi site code` printed.

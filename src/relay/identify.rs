@@ -27,6 +27,9 @@ use crate::store::vault::Place;
 pub const KEPT: Duration = Duration::from_secs(5);
 /// Tokens and credentials that are kept in memory.
 const KEPT_MAX: u64 = 10_000;
+/// How often a user whose row has not come yet is looked for, and the pause between.
+const ARRIVAL_TRIES: u32 = 20;
+const ARRIVAL_WAIT: Duration = Duration::from_millis(50);
 /// Bytes of a token at most.
 const TOKEN_BYTES_MAX: usize = 2_048;
 /// Digits of a credential.
@@ -171,10 +174,7 @@ impl Center {
     async fn mini_program_person(&self, site: i64, claims: Claims, purpose: Purpose) -> Result<Identified> {
         let mut conn = self.connection().await?;
         let user_id = check_session(&mut conn, Some(site), &claims, purpose).await?;
-        let person = match people::find(&mut conn, site, user_id).await? {
-            Some(person) => Some(person),
-            None => people::provisional(&mut conn, site, user_id).await?,
-        };
+        let person = arriving(&mut conn, site, user_id).await?;
         let person = Person { session_id: Some(claims.sid.clone()), ..person.ok_or(TOKEN_DEAD)? };
         Ok(Identified { claims: Arc::new(claims), person: Arc::new(person), site: Some(site) })
     }
@@ -242,6 +242,25 @@ impl Center {
         let text = self.open_text(column, site, sealed)?;
         Secret::from_base64(&text).ok_or_else(|| Error::Corrupt(format!("{column} of site {site} is not base64")))
     }
+}
+
+/// A user of a site, as the mirror has him. The site may have told the relay of him just now, ahead of his row: that is waited
+/// for, for a moment.
+async fn arriving(conn: &mut mysql_async::Conn, site: i64, user_id: UserId) -> Result<Option<Person>> {
+    for _ in 0..ARRIVAL_TRIES {
+        if let Some(person) = people::find(conn, site, user_id).await? {
+            return Ok(Some(person));
+        }
+        if let Some(person) = people::provisional(conn, site, user_id).await? {
+            return Ok(Some(person));
+        }
+        if people::is_there(conn, site, user_id.get()).await? {
+            // He came between the questions, or is set aside.
+            return people::find(conn, site, user_id).await;
+        }
+        tokio::time::sleep(ARRIVAL_WAIT).await;
+    }
+    Ok(None)
 }
 
 const SITES: &str = "canshi_sites";

@@ -16,7 +16,6 @@ mod layers;
 mod mail;
 mod mailbox;
 mod mariadb;
-mod mini_program;
 mod mirror_schema;
 mod openapi;
 mod operations;

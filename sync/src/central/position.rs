@@ -298,11 +298,14 @@ async fn admit(tx: &mut Transaction<'_>, site: i64, hello: &Hello) -> Result<(),
     tx.exec_drop("delete from canshi_parts where site_id = ?", (site,)).await?;
     tx.exec_drop(
         "update canshi_positions
-         set lease_until = if(boot = :boot, lease_until, null), boot = :boot, contender = null, contender_at = null,
+         set lease_until = if(boot = :boot and lease_until > utc_timestamp(3), lease_until,
+                 timestampadd(microsecond, :wait, utc_timestamp(3))), boot = :boot, contender = null, contender_at = null,
              staged_seq = seq, staged_hash = hash, schema_version = :schema, tip = :tip, told_at = utc_timestamp(3)
          where site_id = :site",
         params! {
             "boot" => &hello.boot,
+            // Until its first poll comes.
+            "wait" => RETURN_WAIT.as_micros() as i64,
             "schema" => hello.layouts.iter().map(|layout| layout.schema).max().unwrap_or(0),
             "tip" => hello.tip,
             "site" => site,

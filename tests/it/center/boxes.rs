@@ -44,6 +44,14 @@ fn a_copy_started_beside_the_living_box_is_fenced_before_anything_of_it_is_appli
 fn a_copy_of_a_box_that_did_nothing_since_is_fenced_while_that_box_lives() {
     let rig = Rig::new();
     rig.drained();
+    // It is connected: its first poll is held.
+    until(|| {
+        match rig.one("select count(*) from canshi_positions where lease_until > utc_timestamp(3) + interval 5 second")
+        {
+            Some(count) if count == "1" => Ok(()),
+            other => Err(json!(other)),
+        }
+    });
     let copied = rig.data.with_file_name("copy");
     // Copied while it runs, and the box itself stays idle: only the lease tells them apart.
     copy(&rig.data, &copied);

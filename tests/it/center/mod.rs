@@ -48,6 +48,7 @@ impl Rig {
         let directory = tempfile::tempdir().unwrap();
         let data = directory.path().join("site");
         let site = Site::start_enrolled(&data, &format!("http://{}", line.address), &code);
+        until(|| data.join("relay.json").exists().then_some(()).ok_or(json!("not enrolled")));
         Self { server, database, relay, line, site, site_id, data, _directory: directory }
     }
 
