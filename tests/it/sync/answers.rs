@@ -91,9 +91,11 @@ async fn who_has_not_said_hello_since_the_other_did_has_to_say_it() {
     let batch = pair.cut(Mark::START).await;
     let stranger = Hello { boot: "another start".to_owned(), at: Mark::START, ..pair.journal().hello().await.unwrap() };
     assert!(pair.central.hello(pair.site, &stranger).await.is_err(), "it has only just said hello");
-    MariaDb::shared().query(&pair.database, "update canshi_positions set lease_until = utc_timestamp(3)");
+    let gone = || MariaDb::shared().query(&pair.database, "update canshi_positions set lease_until = utc_timestamp(3)");
+    gone();
     // Nobody is connected, so the newest start has the place.
     assert_eq!(pair.central.hello(pair.site, &stranger).await.unwrap(), Answer::Applied(Mark::START));
+    gone();
     assert_eq!(pair.push(&batch).await, Answer::Rewind(Mark::START));
     assert_eq!(rows(&pair, "audit"), 0);
 }
