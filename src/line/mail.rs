@@ -30,8 +30,9 @@ const HOLD: Duration = Duration::from_secs(25);
 /// The wait after a poll that failed, doubled each time up to the other.
 const RETRY_MIN: Duration = Duration::from_millis(250);
 const RETRY_MAX: Duration = Duration::from_secs(20);
-/// The wait before asking again when the center wants a hello first.
-const HELLO_WAIT: Duration = Duration::from_millis(200);
+/// The wait before asking again when the center wants a hello first, doubled each time up to the other.
+const HELLO_MIN: Duration = Duration::from_millis(100);
+const HELLO_MAX: Duration = Duration::from_secs(2);
 /// Writes that wait for their turn at most.
 const WAITING_MAX: usize = 256;
 /// Reads at work at once.
@@ -60,7 +61,7 @@ pub async fn fetch(router: &Router, means: &Means, client: &Client, hints: &Hint
 
 async fn poll(carrier: &Carrier, hints: &Hints, writes: mpsc::Sender<Message>, reads: mpsc::Sender<Message>) {
     let mut echo = None;
-    let mut retry = RETRY_MIN;
+    let (mut retry, mut hello) = (RETRY_MIN, HELLO_MIN);
     loop {
         let answer = match carrier.ask(echo.take()).await {
             Ok(answer) => answer,
@@ -79,6 +80,7 @@ async fn poll(carrier: &Carrier, hints: &Hints, writes: mpsc::Sender<Message>, r
         carrier.means.status.heard();
         match answer {
             PollAnswer::Mail { messages } => {
+                hello = HELLO_MIN;
                 for message in messages {
                     if !carrier.lock().insert(message.id.clone()) {
                         continue;
@@ -94,7 +96,8 @@ async fn poll(carrier: &Carrier, hints: &Hints, writes: mpsc::Sender<Message>, r
             PollAnswer::HelloFirst | PollAnswer::Fenced { .. } => {
                 // The push loop says hello, and hears why if the box is fenced.
                 hints.hello.notify_one();
-                tokio::time::sleep(HELLO_WAIT).await;
+                tokio::time::sleep(hello).await;
+                hello = (hello * 2).min(HELLO_MAX);
             }
         }
     }

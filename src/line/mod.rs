@@ -138,18 +138,15 @@ async fn accept(means: &Means, invitation: &Invitation) {
 async fn work(router: &Router, means: &Means, enrolment: &Enrolment) -> Result<()> {
     let client = begin(means, enrolment).await?;
     let hints = Hints { changed: means.db.changed(), ..Hints::default() };
-    let replaced = replaced(means, enrolment);
-    let work = async {
-        tokio::join!(
-            pushing(means, &client, &hints),
-            mail::fetch(router, means, &client, &hints),
-            repair::when_wanted(means, &client, enrolment),
-        )
-    };
     tokio::select! {
-        _ = work => Ok(()),
-        () = replaced => Ok(()),
+        () = pushing(means, &client, &hints) => {}
+        () = mail::fetch(router, means, &client, &hints) => {}
+        () = repair::when_wanted(means, &client, enrolment) => {}
+        () = replaced(means, enrolment) => return Ok(()),
     }
+    // Fenced: the center is left alone until somebody enrols this box again.
+    replaced(means, enrolment).await;
+    Ok(())
 }
 
 /// Pushes and repairs, and fetches no mail: for a command, when no server works on the directory. Ends only when it can't go on.

@@ -1,6 +1,6 @@
 //! The site in a test: its real router over a temporary database, with a clock that stands still until it is set.
 
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use arc_swap::ArcSwap;
@@ -41,6 +41,8 @@ pub struct TestApp {
     writer: Option<WriterThread>,
     admin: String,
     renewed: Mutex<Option<(String, i64)>>,
+    /// Set by a test that prunes the outbox, which then no longer replays from the first change.
+    pub pruned: AtomicBool,
 }
 
 /// What came back.
@@ -120,6 +122,7 @@ impl TestApp {
             writer: Some(writer),
             admin: String::new(),
             renewed: Mutex::new(None),
+            pruned: AtomicBool::new(false),
         };
         site.admin = site.login("admin", PASSWORD).await;
         site
@@ -252,7 +255,9 @@ impl Drop for TestApp {
         if std::thread::panicking() {
             return;
         }
-        crate::outbox::assert_replays(&self.rows());
+        if !self.pruned.load(Ordering::SeqCst) {
+            crate::outbox::assert_replays(&self.rows());
+        }
         self.router = Router::new();
         self.app = None;
         self.db = None;

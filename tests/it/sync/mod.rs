@@ -4,6 +4,7 @@
 mod answers;
 mod batches;
 mod faults;
+mod ledger;
 mod oddities;
 
 use std::time::Duration;
