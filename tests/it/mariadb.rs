@@ -240,6 +240,8 @@ fn launch(directory: &Path, address: SocketAddr) -> Child {
     // The kernel has few of those to give to many servers.
     command.arg("--innodb-use-native-aio=OFF").args(as_user());
     command.arg(format!("--datadir={}", directory.join("data").display()));
+    // Of its own: servers that share one remove each other's temporary tables.
+    command.arg(format!("--tmpdir={}", directory.display()));
     command.arg(format!("--socket={}", directory.join("socket").display()));
     command.arg(format!("--pid-file={}", directory.join("pid").display()));
     command.arg(format!("--port={}", address.port()));
