@@ -27,6 +27,8 @@ mod lag;
 #[expect(dead_code, unused_imports, reason = "the tests use more of it")]
 #[path = "../it/mariadb.rs"]
 mod mariadb;
+#[path = "sync/phases.rs"]
+mod phases;
 #[expect(dead_code, reason = "the tests use more of it")]
 #[path = "../it/process.rs"]
 mod process;

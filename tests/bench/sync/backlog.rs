@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use crate::mariadb::MariaDb;
 use crate::process::Site;
 use crate::relay::{Relay, add_site};
-use crate::{Desk, entry, median, rounds, say, tip};
+use crate::{Desk, entry, median, phases, rounds, say, tip};
 
 /// Batches of entries at the desk; each makes a transaction of twice as many rows, for every entry has its audit row.
 const BATCHES: usize = 40;
@@ -31,7 +31,7 @@ const RAW_ROWS: usize = 1_000;
 /// Single bare upserts.
 const RAW_SINGLES: usize = 400;
 /// The pause between two looks at how far MySQL is.
-const LOOK: Duration = Duration::from_millis(4);
+const LOOK: Duration = Duration::from_millis(10);
 
 /// Backlog 1: batches at the desk.
 pub fn of_large_transactions(server: &MariaDb, home: &Path) {
@@ -82,21 +82,27 @@ fn punches(data: &Path) {
 
 /// Drains copies of the backlog, and writes the same rows without a site and a relay, in turn.
 fn compare(server: &MariaDb, home: &Path, data: &Path, tables: &[&str]) {
-    say("  rows/s drained | bare upserts | drained / bare | processor ms for 1,000 rows: site, relay, MySQL");
+    say(
+        "  rows/s drained | bare upserts | drained / bare | processor ms for 1,000 rows: site, relay, MySQL | bare MySQL",
+    );
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let (mut ratios, mut singles) = (Vec::new(), Vec::new());
     for round in 0..rounds() {
         let database = server.new_database();
         let drained = drain(server, &database, data, &home.join(format!("copy {round}")));
-        let (bare, single) = runtime.block_on(bare(server, &database, tables));
+        let Bare { together: bare, one_by_one: single, mysql_ms } = runtime.block_on(bare(server, &database, tables));
         let [site, relay, mysql] = drained.processor_ms;
         let rate = drained.rows_per_second;
-        say(&format!("  {rate:>14.0} | {bare:>12.0} | {:>13.2}x | {site:.0}, {relay:.0}, {mysql:.0}", rate / bare));
+        say(&format!(
+            "  {rate:>14.0} | {bare:>12.0} | {:>13.2}x | {site:>29.1}, {relay:>5.1}, {mysql:>5.1} | {mysql_ms:>10.1}",
+            rate / bare
+        ));
         ratios.push(rate / bare);
         singles.push(rate / single);
     }
     say(&format!("  median: {:.2}x the bare upserts", median(ratios)));
     say(&format!("  and {:.0}x the same rows one by one, a commit each", median(singles)));
+    phases::measure(server, data);
 }
 
 struct Drained {
@@ -112,8 +118,7 @@ fn drain(server: &MariaDb, database: &str, data: &Path, copy: &Path) -> Drained 
     let relay = Relay::start(&url);
     let (_, code) = add_site(&url, "春晖");
     let until = tip(copy);
-    let pid_file = server.query("", "select @@pid_file")[0][0].clone().unwrap();
-    let mysql: u32 = fs::read_to_string(pid_file).unwrap().trim().parse().unwrap();
+    let mysql = process_of(server);
     std::thread::scope(|scope| {
         let progress = scope.spawn(|| {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -148,6 +153,11 @@ async fn reach(conn: &mut Conn, seq: i64) -> (i64, Instant) {
     }
 }
 
+fn process_of(server: &MariaDb) -> u32 {
+    let pid_file = server.query("", "select @@pid_file")[0][0].clone().unwrap();
+    fs::read_to_string(pid_file).unwrap().trim().parse().unwrap()
+}
+
 /// The processor time that a process has had, in a hundredth of a second's steps.
 fn processor_ms(process: u32) -> f64 {
     let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
@@ -156,8 +166,19 @@ fn processor_ms(process: u32) -> f64 {
     ticks * 10.0
 }
 
-/// Writes the rows of these tables into empty ones: rows a second in statements of [`RAW_ROWS`], and one by one.
-async fn bare(server: &MariaDb, mirror: &str, tables: &[&str]) -> (f64, f64) {
+/// The same rows without a site and a relay.
+struct Bare {
+    /// Rows a second in statements of [`RAW_ROWS`].
+    together: f64,
+    /// Rows a second in statements of one.
+    one_by_one: f64,
+    /// MySQL's processor time for 1,000 rows of the former.
+    mysql_ms: f64,
+}
+
+/// Writes the rows of these tables into empty ones.
+async fn bare(server: &MariaDb, mirror: &str, tables: &[&str]) -> Bare {
+    let mysql = process_of(server);
     let database = server.new_database();
     let mut conn = server.connect(&database).await;
     let mut statements = Vec::new();
@@ -169,13 +190,12 @@ async fn bare(server: &MariaDb, mirror: &str, tables: &[&str]) -> (f64, f64) {
         rows += found.len();
         statements.extend(found.chunks(RAW_ROWS).map(|rows| upsert(table, rows)));
     }
-    let single = conn.query_first::<Row, _>(format!("select * from {}", tables[0])).await.unwrap();
-    assert!(single.is_none(), "nothing is there yet");
-    let started = Instant::now();
+    let (before, started) = (processor_ms(mysql), Instant::now());
     for (sql, values) in statements {
         one_transaction(&mut conn, &sql, values).await;
     }
     let together = rows as f64 / started.elapsed().as_secs_f64();
+    let mysql_ms = (processor_ms(mysql) - before) / rows as f64 * 1000.0;
 
     conn.query_drop(format!("truncate table {}", tables[0])).await.unwrap();
     let few = format!("select * from {mirror}.{} order by mirror_seq limit {RAW_SINGLES}", tables[0]);
@@ -188,7 +208,7 @@ async fn bare(server: &MariaDb, mirror: &str, tables: &[&str]) -> (f64, f64) {
     let one_by_one = few.len() as f64 / started.elapsed().as_secs_f64();
     conn.query_drop(format!("drop database {database}")).await.unwrap();
     conn.disconnect().await.unwrap();
-    (together, one_by_one)
+    Bare { together, one_by_one, mysql_ms }
 }
 
 async fn one_transaction(conn: &mut Conn, sql: &str, values: Vec<Sql>) {
