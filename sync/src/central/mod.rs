@@ -27,6 +27,9 @@ use shape::Shapes;
 
 /// How long MySQL may take for a connection.
 const CONNECT_WAIT: Duration = Duration::from_secs(5);
+/// How long a connection that nothing is asked of is kept. Without such a time the client closes every connection after each
+/// use, and each batch would pay for a new one and for preparing its statements anew.
+const IDLE_KEPT: Duration = Duration::from_secs(60);
 /// Prepared statements that each connection keeps.
 const STATEMENTS_KEPT: usize = 256;
 /// Site and schema pairs whose layouts are kept in memory.
@@ -189,7 +192,10 @@ async fn connection(pool: &Pool) -> Result<Conn, CentralError> {
 pub fn pool(url: &str, connections_max: usize) -> Result<Pool, CentralError> {
     let opts = Opts::from_url(url).map_err(mysql_async::Error::from)?;
     let constraints = PoolConstraints::new(0, connections_max.max(1)).unwrap_or_default();
-    let pool_opts = PoolOpts::default().with_constraints(constraints).with_reset_connection(false);
+    let pool_opts = PoolOpts::default()
+        .with_constraints(constraints)
+        .with_reset_connection(false)
+        .with_inactive_connection_ttl(IDLE_KEPT);
     // Strict, or a value that does not fit would be cut silently.
     let setup =
         ["set sql_mode = 'STRICT_ALL_TABLES,NO_ZERO_DATE,ERROR_FOR_DIVISION_BY_ZERO'", "set time_zone = '+00:00'"];
