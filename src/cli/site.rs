@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::{MysqlArgument, Refused, SiteCommand, say};
+use crate::relay::sites;
 use crate::relay::start;
 
 /// Connections that a command needs: one for the schema's lock, and one for everything else.
@@ -122,7 +123,7 @@ fn columns(site: &SiteState) -> [String; 8] {
     let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
     [
         site.id.to_string(),
-        state(site).to_owned(),
+        sites::state(site).to_owned(),
         site.pending.to_string(),
         or_dash(site.as_of.map(instant)),
         or_dash(site.version.clone()),
@@ -133,27 +134,11 @@ fn columns(site: &SiteState) -> [String; 8] {
 }
 
 /// The one word that matters most.
-const fn state(site: &SiteState) -> &'static str {
-    if site.revoked {
-        "revoked"
-    } else if !site.enrolled {
-        "waiting"
-    } else if site.fenced.is_some() {
-        "fenced"
-    } else if site.loading {
-        "loading"
-    } else if site.online {
-        "online"
-    } else {
-        "away"
-    }
-}
-
 fn as_json(site: &SiteState) -> Value {
     json!({
         "site_id": site.id,
         "name": site.name,
-        "state": state(site),
+        "state": sites::state(site),
         "online": site.online,
         "enrolled": site.enrolled,
         "revoked": site.revoked,

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use canshi_sync::wire::{DigestAnswer, DigestRequest};
 use serde_json::json;
 
 use super::progress::Progress as Bar;
@@ -20,9 +21,11 @@ use crate::store::Db;
 use crate::store::db::{Clock, Context, WriterThread};
 use crate::store::keys::{FILE_NAME, Keys};
 use crate::store::open::{DATABASE, DataDir, Options, prepare};
-use crate::store::sync::task;
+use crate::store::sync::{layout, task};
 use crate::store::vault::Vault;
 
+/// How long the center may take to say how far it is.
+const ASK_WAIT: Duration = Duration::from_secs(3);
 /// How often a repair that a running server makes is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
@@ -95,6 +98,14 @@ pub fn status(data: &Path, json: bool) -> Result<(), Refused> {
         if let Some(enrolment) = &enrolled {
             means.status.set_relay(&enrolment.relay, enrolment.site_id, &enrolment.name);
         }
+        if let Some(enrolment) = &enrolled {
+            match tokio::time::timeout(ASK_WAIT, ask(means, enrolment)).await {
+                Ok(Ok(seq)) => means.status.confirmed(seq),
+                Ok(Err(error @ Error::Unauthenticated(_))) => means.status.fenced(&error.to_string()),
+                Ok(Err(error)) => means.status.failed(&error),
+                Err(_) => means.status.failed(&"the center did not answer in time"),
+            }
+        }
         let status = means.status.clone();
         Ok((means.db.read(move |tx| sync::standing(tx, &status)).await?, means.db.zone().clone()))
     })?;
@@ -120,6 +131,9 @@ pub fn status(data: &Path, json: bool) -> Result<(), Refused> {
         }
         (changes, _) => say(&format!("{changes} changes are not at the center"))?,
     }
+    if let Some((why, _)) = standing.line.error.as_ref().filter(|_| standing.fenced.is_none()) {
+        say(&format!("The center can't be asked just now: {why}."))?;
+    }
     if let Some((seq, at)) = standing.confirmed {
         say(&format!("The center has confirmed change {seq}, last at {}.", local(at)))?;
     }
@@ -136,6 +150,16 @@ pub fn status(data: &Path, json: bool) -> Result<(), Refused> {
         ))?;
     }
     Ok(())
+}
+
+/// How far the center has the site's changes, from the center itself.
+async fn ask(means: &Means, enrolment: &Enrolment) -> error::Result<i64> {
+    let client = Client::new(&enrolment.relay, Some(&enrolment.credential), means.authority.as_deref())?;
+    let layout = means.db.read(layout).await?;
+    let table = layout.tables.first().map(|table| table.name.clone()).unwrap_or_default();
+    let question = DigestRequest { schema: layout.schema, table, stretches: Vec::new() };
+    let answer: DigestAnswer = client.ask("digest", &question).await?;
+    Ok(answer.seq)
 }
 
 pub fn verify(data: &Path, json: bool) -> Result<(), Refused> {

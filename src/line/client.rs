@@ -21,6 +21,9 @@ const POLL_GRACE: Duration = Duration::from_secs(5);
 /// How long to stay away from a relay that is busy and does not say for how long.
 const BUSY_WAIT: Duration = Duration::from_secs(1);
 
+/// What a credential that the relay does not know means.
+const UNKNOWN: &str = "the credential of this box was taken back, or another box has taken its place";
+
 /// A way to one relay.
 #[derive(Clone)]
 pub struct Client {
@@ -60,7 +63,7 @@ impl Client {
     ///
     /// # Errors
     /// [`Error::Unreachable`] when no whole answer came; [`Error::Busy`] when the relay asks to come later;
-    /// [`Error::Forbidden`] when it does not know the credential; [`Error::Invalid`] with what it says when it refuses.
+    /// [`Error::Unauthenticated`] when it does not know the credential; [`Error::Invalid`] with what it says when it refuses.
     pub async fn ask<Q: Serialize, A: DeserializeOwned>(&self, what: &str, question: &Q) -> Result<A> {
         self.ask_within(what, question, ANSWER_WAIT).await
     }
@@ -89,6 +92,7 @@ impl Client {
             Ok(answer) => Ok(answer),
             Err(LineError::Unreachable(cause)) => Err(Error::Unreachable(cause)),
             Err(LineError::Busy { .. }) => Err(Error::Busy),
+            Err(LineError::Unknown) => Err(Error::Unauthenticated(UNKNOWN)),
             Err(LineError::Refused(why)) => Err(Error::invalid("relay", why)),
         }
     }
@@ -128,6 +132,7 @@ async fn read<A: DeserializeOwned>(response: Response) -> std::result::Result<A,
         StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => {
             Err(LineError::Busy { after: after.map_or(BUSY_WAIT, Duration::from_secs) })
         }
+        StatusCode::UNAUTHORIZED => Err(LineError::Unknown),
         // A proxy on the way, or the relay's own trouble: it passes.
         _ if status.is_server_error() => Err(LineError::Unreachable(format!("the relay answered {status}").into())),
         _ => {

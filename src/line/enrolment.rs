@@ -5,6 +5,7 @@ use std::io::ErrorKind;
 use std::path::Path;
 
 use aws_lc_rs::digest::{SHA256, digest};
+use canshi_sync::central::secret_hash;
 use canshi_sync::chain::Mark;
 use canshi_sync::wire::{EnrolAnswer, EnrolRequest};
 use serde::{Deserialize, Serialize};
@@ -35,6 +36,8 @@ pub struct Enrolment {
     pub base: Mark,
     /// Whether the mirror has to be made equal by a repair first.
     pub loading: bool,
+    /// SHA-256 of the code that was traded for it, to know a repeat.
+    pub code_hash: String,
     /// What the site shows the relay.
     pub credential: Credential,
     /// The key of the tokens that the relay issues for this site.
@@ -100,16 +103,17 @@ impl Enrolment {
     ///
     /// # Errors
     /// [`Error::Corrupt`] when its key is not one.
-    pub fn of(answer: EnrolAnswer, relay: &str, credential: Credential) -> Result<Self> {
+    pub fn of(answer: EnrolAnswer, invitation: &Invitation, credential: Credential) -> Result<Self> {
         let relay_key = Secret::from_base64(&answer.relay_key)
             .ok_or_else(|| Error::Corrupt("the relay's key is not base64".to_owned()))?;
         Ok(Self {
-            relay: relay.to_owned(),
+            relay: invitation.relay.clone(),
             site_id: answer.site_id,
             name: answer.name,
             epoch: answer.epoch,
             base: answer.base,
             loading: answer.loading,
+            code_hash: secret_hash(&invitation.code),
             credential,
             relay_key,
         })
@@ -146,20 +150,17 @@ fn remove_if_there(path: &Path) -> Result<()> {
     }
 }
 
-/// Trades a code for a place as a site, and writes the enrolment down. A running server takes it up by itself.
+/// Trades a code for a place as a site, and writes the enrolment down, in the place of an earlier one. A running server takes it
+/// up by itself. A repeat with the same code gives the same.
 ///
 /// # Errors
-/// [`Error::Conflict`] when the box holds a place already and was not fenced, or its keys are not the site's;
-/// [`Error::Invalid`] for a code that is not good; [`Error::Unreachable`] when the relay does not answer.
+/// [`Error::Invalid`] for a code that is not good, or when the box's keys are not the site's; [`Error::Unreachable`] when the relay does not answer.
 pub async fn enrol(means: &Means, invitation: &Invitation) -> Result<Enrolment> {
-    let position = means.db.read(sync::position).await?;
+    let code_hash = secret_hash(&invitation.code);
     if let Some(enrolment) = Enrolment::load(&means.data)?
-        && position.is_none_or(|position| position.fenced.is_none())
+        && enrolment.code_hash == code_hash
     {
-        return match enrolment.relay == invitation.relay {
-            true => Ok(enrolment),
-            false => Err(Error::Conflict(format!("this site is enrolled at {} already", enrolment.relay).into())),
-        };
+        return Ok(enrolment);
     }
     let keys = Keys::load(&means.data.join(keys::FILE_NAME))?;
     let credential = pending_credential(&means.data, &invitation.code)?;
@@ -186,7 +187,7 @@ pub async fn enrol(means: &Means, invitation: &Invitation) -> Result<Enrolment> 
         complete,
     };
     let answer: EnrolAnswer = client.ask("enroll", &request).await?;
-    let enrolment = Enrolment::of(answer, &invitation.relay, credential)?;
+    let enrolment = Enrolment::of(answer, invitation, credential)?;
     enrolment.save(&means.data)?;
     tracing::info!(site.id = enrolment.site_id, relay = enrolment.relay, "enrolled");
     Ok(enrolment)

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use axum::Router;
 use canshi_sync::chain::Mark;
-use canshi_sync::push::{self, Hints, Pace, PushError, Watch};
+use canshi_sync::push::{self, Hints, LineError, Pace, PushError, Watch};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -117,10 +117,14 @@ async fn serve(app: &App, router: &Router, means: &Means, invitation: Option<Inv
 
 /// Enrols with the code that `serve` was started with, unless the site is enrolled already; tries until it is done or refused.
 async fn accept(means: &Means, invitation: &Invitation) {
+    // The command line of a service says the same at every start.
+    if matches!(Enrolment::load(&means.data), Ok(Some(_))) {
+        return;
+    }
     loop {
         match enrolment::enrol(means, invitation).await {
             Ok(_) => return,
-            Err(error @ (Error::Conflict(_) | Error::Forbidden(_) | Error::Invalid(_))) => {
+            Err(error @ (Error::Conflict(_) | Error::Invalid(_))) => {
                 means.status.failed(&error);
                 tracing::error!(error = %error, "the enrolment was refused");
                 return;
@@ -233,6 +237,10 @@ impl Watch for Reporter {
             return;
         }
         tracing::warn!(error = %why, cause = std::error::Error::source(why).map(tracing::field::display), wait_ms = wait.as_millis() as u64, "changes could not be sent");
-        self.0.failed(why);
+        match why {
+            PushError::Line(LineError::Unknown) => self.0.fenced(&why.to_string()),
+            PushError::Line(_) | PushError::Journal(_) | PushError::Pack(_) | PushError::Nonsense => self.0.failed(why),
+            PushError::HelloWanted => {}
+        }
     }
 }

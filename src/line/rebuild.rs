@@ -86,7 +86,7 @@ pub async fn rebuild(
     let context = Context { vault: Vault::new(&keys)?, zone: zone.clone(), clock: Clock::System };
     let mut rebuild = Rebuild::open(data, context)?;
     let client = Client::new(&invitation.relay, Some(&credential), authority)?;
-    let enrolment = Enrolment::of(answer.enrolled, &invitation.relay, credential)?;
+    let enrolment = Enrolment::of(answer.enrolled, invitation, credential)?;
     let mut rows = 0;
     for (at, table) in answer.layout.tables.iter().enumerate() {
         let mut after = rebuild.last_key(table)?;

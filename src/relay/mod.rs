@@ -18,7 +18,7 @@ mod mirror;
 mod queued;
 mod roles;
 mod session;
-mod sites;
+pub mod sites;
 pub mod start;
 mod store;
 mod table;

@@ -103,7 +103,8 @@ impl SiteView {
     }
 }
 
-fn state(site: &SiteState) -> &'static str {
+/// How a site is, in one word.
+pub const fn state(site: &SiteState) -> &'static str {
     match site {
         SiteState { revoked: true, .. } => "revoked",
         SiteState { enrolled: false, .. } => "added",

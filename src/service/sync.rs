@@ -111,9 +111,8 @@ impl LineStatus {
         let now = self.clock.now();
         let mut report = self.lock();
         (report.contact_at, report.tried_at) = (Some(now), Some(now));
-        if report.state != LineState::Fenced {
-            report.state = LineState::Online;
-        }
+        // A box that is fenced for good asks nothing any more.
+        report.state = LineState::Online;
     }
 
     /// The center confirmed everything up to this change.
@@ -133,7 +132,7 @@ impl LineStatus {
         tried_at.map_or(Duration::MAX, |at| Duration::from_millis(now.ms_since(at).max(0).unsigned_abs()))
     }
 
-    /// Something failed. `offline` says whether the center could not be reached.
+    /// Something failed.
     pub fn failed(&self, why: &dyn std::fmt::Display) {
         let now = self.clock.now();
         let mut report = self.lock();
@@ -220,17 +219,24 @@ pub fn standing(tx: &ReadTx<'_>, status: &LineStatus) -> Result<Standing> {
     let position = sync::position(tx)?;
     let backlog = sync::backlog(tx)?;
     let line = status.read();
-    // What the line heard in this run is newer than what was written down last.
-    let heard = position.as_ref().map_or(0, |position| line.reached.max(position.confirmed.seq));
+    // What the line heard in this run is newer than what was written down last, also when it is less.
+    let written = position.as_ref().map_or(0, |position| position.confirmed.seq);
+    let heard = if line.reached > 0 { line.reached } else { written };
     Ok(Standing {
         pending_changes: backlog.tip - heard,
         oldest_pending_at: sync::oldest_after(tx, heard)?,
         tip: backlog.tip,
         confirmed: position.as_ref().map(|position| (heard, line.contact_at.unwrap_or(Instant(position.confirmed_at)))),
-        fenced: position.and_then(|position| position.fenced),
+        fenced: position.and_then(|position| position.fenced).or_else(|| locked_out(&line)),
         repair: sync::task(tx, REPAIR)?,
         line,
     })
+}
+
+/// Why the center does not let this box in, when that is not written down: somebody may yet let it in again.
+fn locked_out(line: &LineReport) -> Option<String> {
+    let (why, _) = line.error.as_ref().filter(|_| line.state == LineState::Fenced)?;
+    Some(why.clone())
 }
 
 /// Takes up an epoch that the center gave, unless it is the site's already. A mirror that has to be loaded is asked for.

@@ -71,7 +71,10 @@ pub enum LineError {
         /// How much later.
         after: Duration,
     },
-    /// The center refuses: the credential, the format, its own trouble.
+    /// The center does not know the credential: it was taken back, or another box has this one's place.
+    #[error("the center does not know this box: its credential was taken back, or another box has taken its place")]
+    Unknown,
+    /// The center refuses: the format, its own trouble.
     #[error("the center refuses: {0}")]
     Refused(String),
 }

@@ -229,7 +229,7 @@ fn sites_are_added_listed_and_given_codes() {
     let again = json(&["site", "code", "1", "--json"]);
     assert_ne!(added["code"], again["code"]);
     let listed = json(&["site", "list", "--json"]);
-    assert_eq!((&listed[0]["name"], &listed[0]["state"]), (&json!("春晖"), &json!("waiting")));
+    assert_eq!((&listed[0]["name"], &listed[0]["state"]), (&json!("春晖"), &json!("added")));
     let table = String::from_utf8(run(&["site", "list"]).stdout).unwrap();
     assert!(table.starts_with("ID  STATE") && table.contains("春晖"), "{table}");
     assert_eq!(json(&["site", "replay", "1", "--json"])["applied"], 0);

@@ -145,3 +145,35 @@ fn a_dead_box_is_rebuilt_from_the_center_and_the_old_one_is_fenced() {
     let (code, said) = super::run(&["doctor", "--data", new]);
     assert_eq!(code, Some(0), "{said}");
 }
+
+#[test]
+fn a_site_whose_credential_was_taken_back_is_locked_out_until_it_is_enrolled_again() {
+    let rig = Rig::new();
+    rig.drained();
+    let (url, site) = (rig.url(), rig.site_id.to_string());
+    let (code, said) = super::run(&["site", "revoke", &site, "--mysql", &url]);
+    assert_eq!(code, Some(0), "{said}");
+    let token = rig.site.login();
+    until(|| {
+        // Something to send.
+        assert!(add_customer(&rig.site, &token, "吊销后"));
+        let standing = standing(&rig.site, &token);
+        if standing["state"] == "fenced" { Ok(()) } else { Err(standing) }
+    });
+    let data = rig.data.to_str().unwrap();
+    let status = run_json(&["sync", "status", "--data", data, "--json"]);
+    assert_eq!(status["state"], "fenced", "{status}");
+    assert!(status["fenced"].as_str().unwrap().contains("credential"), "{status}");
+    let again = run_json(&["site", "code", &site, "--mysql", &url, "--json"]);
+    let relay = format!("http://{}", rig.line.address);
+    let code = again["code"].as_str().unwrap();
+    let enrolled = run_json(&["enroll", "--data", data, "--relay", &relay, "--code", code, "--json"]);
+    assert_eq!(enrolled["site_id"], json!(rig.site_id));
+    until(|| match rig.differences() {
+        found if found.is_empty() => Ok(()),
+        found => Err(json!(found)),
+    });
+    rig.assert_equal();
+    // The same once more changes nothing.
+    assert_eq!(run_json(&["enroll", "--data", data, "--relay", &relay, "--code", code, "--json"]), enrolled);
+}
