@@ -8,10 +8,11 @@
 //! 4. What a change of an ordinary day weighs on the line. Beside it, the keys and images as they are in the outbox.
 //! 5. What the capture triggers cost SQLite. Beside it, the same inserts without them.
 //! 6. 200 boxes on one relay, each pushing all the time, and how evenly they are served. Beside it, one such box alone.
+//! 7. How long headquarters waits for a site's answer through the mailbox. Beside it, the same write on the site's LAN.
 //!
 //! All of it shares the machine's cores, so compare the ratios, not the rates: the rates are this machine's.
 //! `CANSHI_BENCH_SECONDS` says how long each load lasts (5), `CANSHI_BENCH_ROUNDS` how often what is compared is repeated (3), and
-//! `CANSHI_BENCH_ONLY=1,4` which of the six are measured.
+//! `CANSHI_BENCH_ONLY=1,4` which of the seven are measured.
 #![expect(clippy::unwrap_used, reason = "a measurement that can't go on fails")]
 
 #[path = "sync/backlog.rs"]
@@ -24,6 +25,8 @@ mod capture;
 mod crowd;
 #[path = "sync/lag.rs"]
 mod lag;
+#[path = "sync/mailbox.rs"]
+mod mailbox;
 #[expect(dead_code, unused_imports, reason = "the tests use more of it")]
 #[path = "../it/mariadb.rs"]
 mod mariadb;
@@ -73,13 +76,14 @@ fn main() {
     say(&format!("{cores} cores, shared by everything; load before {}", load.trim()));
     let server = MariaDb::start();
     let home = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-    let parts: [(&str, Measure); 6] = [
+    let parts: [(&str, Measure); 7] = [
         ("1", backlog::of_large_transactions),
         ("2", backlog::of_single_rows),
         ("3", lag::measure),
         ("4", bytes::measure),
         ("5", capture::measure),
         ("6", crowd::measure),
+        ("7", mailbox::measure),
     ];
     let only = std::env::var("CANSHI_BENCH_ONLY").unwrap_or_default();
     for (name, measure) in parts {
