@@ -189,10 +189,10 @@ impl<J: Journal, T: Transport, W: Watch> Session<'_, J, T, W> {
         let mut within = false;
         let mut next = None;
         loop {
-            let batch = match next.take() {
-                Some(batch) => batch,
-                None => match self.journal.cut(at, within).await.map_err(PushError::Journal)? {
-                    Some(batch) => batch,
+            let (batch, packed) = match next.take() {
+                Some(ready) => ready,
+                None => match self.ready(at, within).await? {
+                    Some(ready) => ready,
                     None => {
                         if saved != at && saved_when.elapsed() >= SAVE_EVERY {
                             self.confirm(at).await?;
@@ -203,7 +203,7 @@ impl<J: Journal, T: Transport, W: Watch> Session<'_, J, T, W> {
                     }
                 },
             };
-            let (answer, ahead) = self.send(&batch).await?;
+            let (answer, ahead) = self.send(&batch, packed).await?;
             match answer {
                 Answer::Applied(mark) | Answer::AlreadyApplied(mark) if mark == batch.to => {
                     (at, within, next) = (mark, !batch.whole, ahead);
@@ -258,11 +258,17 @@ impl<J: Journal, T: Transport, W: Watch> Session<'_, J, T, W> {
         self.journal.confirm(mark).await.map_err(PushError::Journal)
     }
 
-    /// Sends a batch and meanwhile cuts the next one.
-    async fn send(&self, batch: &Batch) -> Result<(Answer, Option<Batch>), PushError> {
+    /// The next batch, and as it goes on the line.
+    async fn ready(&self, after: Mark, within: bool) -> Result<Option<(Batch, Vec<u8>)>, PushError> {
+        let Some(batch) = self.journal.cut(after, within).await.map_err(PushError::Journal)? else { return Ok(None) };
         let packed = batch.pack()?;
-        let (answer, ahead) = tokio::join!(self.transport.push(packed), self.journal.cut(batch.to, !batch.whole));
-        Ok((answer?, ahead.map_err(PushError::Journal)?))
+        Ok(Some((batch, packed)))
+    }
+
+    /// Sends a batch and meanwhile gets the next one ready.
+    async fn send(&self, batch: &Batch, packed: Vec<u8>) -> Result<(Answer, Option<(Batch, Vec<u8>)>), PushError> {
+        let (answer, ahead) = tokio::join!(self.transport.push(packed), self.ready(batch.to, !batch.whole));
+        Ok((answer?, ahead?))
     }
 
     async fn wait(&self) -> Result<(), PushError> {

@@ -16,8 +16,11 @@ use crate::chain::Mark;
 use crate::outbox::Change;
 use crate::wire::Answer;
 
-/// Rows of one statement at most. Statements come in powers of two up to this, so that few different ones are prepared.
-const STATEMENT_ROWS_MAX: usize = 256;
+/// Rows of one statement at most.
+const STATEMENT_ROWS_MAX: usize = 512;
+/// Statements have numbers of rows whose binary digits after the first so many are zero, so that few different ones are prepared
+/// and few are needed for any number.
+const STATEMENT_SIZE_DIGITS: u32 = 3;
 /// Placeholders of one statement at most (MySQL's protocol counts them in 16 bits).
 const PLACEHOLDERS_MAX: usize = 60_000;
 /// Bytes of one statement's values at most, below the smallest usual `max_allowed_packet`; a single larger row goes alone.
@@ -256,7 +259,7 @@ fn statements(rows: Vec<Vec<Sql>>, width: usize) -> Vec<Vec<Vec<Sql>>> {
     let mut rows = rows.into_iter().peekable();
     while rows.peek().is_some() {
         let left = rows.len().min(most);
-        let size = if left == 0 { 1 } else { 1 << left.ilog2() };
+        let size = round_down(left.max(1));
         let (mut statement, mut bytes) = (Vec::with_capacity(size), 0);
         while statement.len() < size {
             let Some(row) = rows.next() else { break };
@@ -269,6 +272,12 @@ fn statements(rows: Vec<Vec<Sql>>, width: usize) -> Vec<Vec<Vec<Sql>>> {
         statements.push(statement);
     }
     statements
+}
+
+/// The largest number up to this one that a statement may have as its number of rows.
+fn round_down(rows: usize) -> usize {
+    let spare = (rows.ilog2() + 1).saturating_sub(STATEMENT_SIZE_DIGITS);
+    rows >> spare << spare
 }
 
 fn weight(row: &[Sql]) -> usize {
@@ -338,4 +347,37 @@ pub(super) fn selection(plan: &Plan) -> String {
         plan.columns().into_iter().filter(|column| *column != SEQ_COLUMN).map(|column| format!("`{column}`")).collect();
     debug_assert!(columns.last().is_some_and(|column| column.contains(OVERFLOW_COLUMN)), "the overflow comes last");
     columns.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_number_of_rows_takes_few_statements_of_few_sizes() {
+        let mut sizes = std::collections::BTreeSet::new();
+        for rows in 0..=1_000_usize {
+            let divided = statements(vec![vec![Sql::Int(1)]; rows], 1);
+            assert_eq!(divided.iter().map(Vec::len).sum::<usize>(), rows);
+            assert!(divided.len() <= 5, "{} statements for {rows} rows", divided.len());
+            sizes.extend(divided.iter().map(Vec::len));
+        }
+        assert!(sizes.len() <= 32, "{sizes:?}");
+        assert!(sizes.iter().all(|size| *size <= STATEMENT_ROWS_MAX));
+    }
+
+    #[test]
+    fn a_statement_stays_within_its_bytes_but_for_a_single_row() {
+        let row = |bytes: usize| vec![Sql::Bytes(vec![0; bytes])];
+        let rows = vec![
+            row(STATEMENT_BYTES_MAX / 2),
+            row(STATEMENT_BYTES_MAX / 2),
+            row(1),
+            row(STATEMENT_BYTES_MAX * 2),
+            row(1),
+        ];
+        let divided: Vec<usize> = statements(rows, 1).iter().map(Vec::len).collect();
+        assert_eq!(divided.iter().sum::<usize>(), 5);
+        assert_eq!(divided, [2, 1, 1, 1]);
+    }
 }

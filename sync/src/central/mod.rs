@@ -30,8 +30,8 @@ const CONNECT_WAIT: Duration = Duration::from_secs(5);
 /// How long a connection that nothing is asked of is kept. Without such a time the client closes every connection after each
 /// use, and each batch would pay for a new one and for preparing its statements anew.
 const IDLE_KEPT: Duration = Duration::from_secs(60);
-/// Prepared statements that each connection keeps.
-const STATEMENTS_KEPT: usize = 256;
+/// Prepared statements that each connection keeps. A large one takes some megabytes on both sides.
+const STATEMENTS_KEPT: usize = 64;
 /// Site and schema pairs whose layouts are kept in memory.
 const LAYOUTS_MAX: usize = 4_096;
 
