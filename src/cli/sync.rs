@@ -21,7 +21,7 @@ use crate::store::Db;
 use crate::store::db::{Clock, Context, WriterThread};
 use crate::store::keys::{FILE_NAME, Keys};
 use crate::store::open::{DATABASE, DataDir, Options, prepare};
-use crate::store::sync::{layout, task};
+use crate::store::sync::{layout, task, tip};
 use crate::store::vault::Vault;
 
 /// How long the center may take to say how far it is.
@@ -100,7 +100,14 @@ pub fn status(data: &Path, json: bool) -> Result<(), Refused> {
         }
         if let Some(enrolment) = &enrolled {
             match tokio::time::timeout(ASK_WAIT, ask(means, enrolment)).await {
-                Ok(Ok(seq)) => means.status.confirmed(seq),
+                Ok(Ok(seq)) => {
+                    means.status.confirmed(seq);
+                    if means.db.read(tip).await? > seq {
+                        // How fast it goes shows in how far it is a moment later.
+                        tokio::time::sleep(LOOK_EVERY).await;
+                        means.status.confirmed(ask(means, enrolment).await?);
+                    }
+                }
                 Ok(Err(error @ Error::Unauthenticated(_))) => means.status.fenced(&error.to_string()),
                 Ok(Err(error)) => means.status.failed(&error),
                 Err(_) => means.status.failed(&"the center did not answer in time"),
@@ -130,6 +137,9 @@ pub fn status(data: &Path, json: bool) -> Result<(), Refused> {
             ))?;
         }
         (changes, _) => say(&format!("{changes} changes are not at the center"))?,
+    }
+    if let Some(seconds) = standing.line.seconds_for(standing.pending_changes) {
+        say(&format!("About {seconds} s left at this speed."))?;
     }
     if let Some((why, _)) = standing.line.error.as_ref().filter(|_| standing.fenced.is_none()) {
         say(&format!("The center can't be asked just now: {why}."))?;

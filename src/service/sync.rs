@@ -64,6 +64,8 @@ pub struct LineReport {
     pub tried_at: Option<Instant>,
     /// The newest change that the center has confirmed since the start.
     pub reached: i64,
+    /// The first such change and when it was confirmed: how fast it goes is measured from there.
+    pub began: Option<(i64, Instant)>,
     /// What went wrong last, and when.
     pub error: Option<(String, Instant)>,
     /// Messages of the mailbox that are being carried out.
@@ -77,6 +79,15 @@ pub struct LineStatus {
     clock: crate::store::db::Clock,
 }
 
+impl LineReport {
+    /// How many seconds so many changes will take at the speed so far; none while that is not known.
+    pub fn seconds_for(&self, changes: i64) -> Option<i64> {
+        let ((first, since), until) = (self.began?, self.contact_at?);
+        let (sent, ms) = (self.reached - first, until.ms_since(since));
+        (changes > 0 && sent > 0 && ms > 0).then(|| (changes.saturating_mul(ms) / sent).div_euclid(1000) + 1)
+    }
+}
+
 impl LineStatus {
     /// Nothing is known yet.
     pub fn new(clock: crate::store::db::Clock) -> Self {
@@ -86,6 +97,7 @@ impl LineStatus {
             contact_at: None,
             tried_at: None,
             reached: 0,
+            began: None,
             error: None,
             messages: 0,
         };
@@ -118,7 +130,13 @@ impl LineStatus {
     /// The center confirmed everything up to this change.
     pub fn confirmed(&self, seq: i64) {
         self.heard();
-        self.lock().reached = seq;
+        let now = self.clock.now();
+        let mut report = self.lock();
+        // A center that went back begins anew.
+        if report.began.is_none_or(|(first, _)| first > seq) {
+            report.began = Some((seq, now));
+        }
+        report.reached = seq;
     }
 
     /// The newest change that the center confirmed since the start.
@@ -312,4 +330,29 @@ pub fn close_message(tx: &WriteTx<'_>, closed: Closed) -> Result<(u16, String)> 
     let kept = Kept { fingerprint: String::new(), status, answer };
     mailbox_answers::keep(tx, &closed.message_id, &kept)?;
     Ok((kept.status, kept.answer))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicI64, Ordering};
+
+    use super::*;
+    use crate::store::db::Clock;
+
+    #[test]
+    fn the_time_that_is_left_follows_from_the_speed_so_far() {
+        let now = Arc::new(AtomicI64::new(0));
+        let status = LineStatus::new(Clock::Fixed(now.clone()));
+        assert_eq!(status.read().seconds_for(100), None);
+        status.confirmed(1_000);
+        assert_eq!(status.read().seconds_for(100), None, "one place is no speed");
+        now.store(10_000, Ordering::SeqCst);
+        status.confirmed(3_000);
+        // 200 a second.
+        assert_eq!(status.read().seconds_for(1_000), Some(6));
+        assert_eq!(status.read().seconds_for(0), None);
+        // The center was restored from an older backup.
+        status.confirmed(10);
+        assert_eq!(status.read().seconds_for(1_000), None);
+    }
 }

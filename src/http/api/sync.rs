@@ -38,6 +38,8 @@ pub struct SyncView {
     oldest_pending_at: Option<LocalTime>,
     /// How long ago that was, in seconds.
     oldest_pending_s: Option<i64>,
+    /// How long the changes that wait will take at the speed so far, in seconds; null when that is not known.
+    eta_s: Option<i64>,
     /// The newest change that the center has confirmed.
     confirmed_seq: Option<i64>,
     /// When it was last heard to have it.
@@ -75,6 +77,7 @@ impl SyncView {
     /// The standing as it was at this moment, with times of this zone.
     pub fn of(standing: Standing, now: Instant, zone: &Zone) -> Self {
         let local = |at: Instant| LocalTime::of(at, zone);
+        let eta_s = standing.line.seconds_for(standing.pending_changes);
         let (relay, site_id, site_name) = match standing.line.site {
             Some((relay, id, name)) => (Some(relay), Some(id), Some(name)),
             None => (None, None, None),
@@ -89,6 +92,7 @@ impl SyncView {
             pending_changes: standing.pending_changes,
             oldest_pending_at: oldest.map(local),
             oldest_pending_s: oldest.map(|at| now.ms_since(at).max(0) / 1000),
+            eta_s,
             confirmed_seq: standing.confirmed.map(|(seq, _)| seq),
             confirmed_at: standing.confirmed.map(|(_, at)| local(at)),
             tip_seq: standing.tip,

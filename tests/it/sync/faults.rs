@@ -43,7 +43,7 @@ async fn write_something(pair: &Pair, seed: &mut Seed) {
 async fn after_any_faults_the_mirror_is_the_site() {
     let mut seed = Seed::from_env("CANSHI_FAULT_SEED");
     let pair = Pair::new().await;
-    for _ in 0..rounds("CANSHI_SYNC_ROUNDS", 40) {
+    for _ in 0..rounds("CANSHI_SYNC_ROUNDS", 200) {
         for _ in 0..seed.below(6) {
             write_something(&pair, &mut seed).await;
         }
