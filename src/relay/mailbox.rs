@@ -32,6 +32,8 @@ const MESSAGES_MAX: usize = 64;
 const BYTES_MAX: usize = 1 << 20;
 /// How often MySQL is asked for all who wait here.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// How long one look may take: a connection can be dead without a word.
+const LOOK_MAX: Duration = Duration::from_secs(5);
 /// The same while MySQL does not answer.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// How long answers to live messages are kept for a repeat.
@@ -215,7 +217,8 @@ async fn look_while_needed(mut looking: Looking) {
             }
             (lists.polls.keys().copied().collect::<Vec<_>>(), lists.answers.keys().cloned().collect::<Vec<_>>())
         };
-        wait = match look(&center, &sites, &messages).await {
+        let looked = tokio::time::timeout(LOOK_MAX, look(&center, &sites, &messages)).await;
+        wait = match looked.unwrap_or(Err(Error::Busy)) {
             Ok(()) => LOOK_EVERY,
             Err(error) => {
                 tracing::warn!(error = %error, "the mailbox could not be looked into");

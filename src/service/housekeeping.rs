@@ -1,12 +1,13 @@
 //! Forgetting what has outlived its use, a little at a time, so that no write waits for it.
 
 use crate::error::Result;
+use crate::service::sync;
 use crate::store::{Db, bind_codes, idempotency, sessions};
 
 /// Rows of one table that one transaction forgets at most.
 const ROWS_MAX: u32 = 500;
 
-/// Forgets old answers, sessions and bind codes.
+/// Forgets old answers, sessions and bind codes, and changes that the center has had for long.
 pub async fn forget_old(db: &Db) -> Result<usize> {
     let mut forgotten = 0;
     loop {
@@ -22,6 +23,13 @@ pub async fn forget_old(db: &Db) -> Result<usize> {
             .await?;
         forgotten += now;
         if !full {
+            break;
+        }
+    }
+    loop {
+        let now = db.write(sync::forget_confirmed).await?;
+        forgotten += now;
+        if now == 0 {
             return Ok(forgotten);
         }
     }

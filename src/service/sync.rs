@@ -60,7 +60,7 @@ pub struct LineReport {
     pub site: Option<(String, i64, String)>,
     /// When the center was last heard of.
     pub contact_at: Option<Instant>,
-    /// When something was last tried.
+    /// When the push loop last came to something, good or bad.
     pub tried_at: Option<Instant>,
     /// The newest change that the center has confirmed since the start.
     pub reached: i64,
@@ -122,7 +122,7 @@ impl LineStatus {
     pub fn heard(&self) {
         let now = self.clock.now();
         let mut report = self.lock();
-        (report.contact_at, report.tried_at) = (Some(now), Some(now));
+        report.contact_at = Some(now);
         // A box that is fenced for good asks nothing any more.
         report.state = LineState::Online;
     }
@@ -137,6 +137,7 @@ impl LineStatus {
             report.began = Some((seq, now));
         }
         report.reached = seq;
+        report.tried_at = Some(now);
     }
 
     /// The newest change that the center confirmed since the start.
@@ -266,7 +267,11 @@ pub fn take_up(tx: &WriteTx<'_>, epoch: &str, base: Mark, loading: bool) -> Resu
         return Ok(());
     }
     sync::begin(tx, epoch, base)?;
-    if loading { want_repair(tx) } else { Ok(()) }
+    if !loading {
+        return Ok(());
+    }
+    // From the beginning: what another epoch's repair had compared says nothing of this one.
+    sync::save_task(tx, REPAIR, &Task { state: "wanted".to_owned(), progress: "{}".to_owned() })
 }
 
 /// Asks for a repair of the mirror; one that is at work goes on.

@@ -107,7 +107,14 @@ pub fn prune(connection: &Connection, before: i64, limit: i64) -> rusqlite::Resu
                  and seq <= (select min(seq) from outbox) + ?2",
         )?
         .query_row((before, limit), |row| row.get(0))?;
-    let Some(until) = until else { return Ok(0) };
+    // Marks may lie further apart than that: then the next one is gone to.
+    let next: Option<i64> = connection
+        .prepare_cached(
+            "select min(seq) from sync_marks where confirmed_at < ?1 and seq <= (select seq from sync_position)
+                 and seq >= (select min(seq) from outbox)",
+        )?
+        .query_row([before], |row| row.get(0))?;
+    let Some(until) = until.max(next) else { return Ok(0) };
     connection.prepare_cached("delete from sync_marks where seq < ?1")?.execute([until])?;
     // The newest change stays whatever its age, or its number would be given out again.
     connection

@@ -30,7 +30,7 @@ pub async fn as_of(conn: &mut impl Queryable, site: i64) -> Result<Instant> {
     let ms: Option<i64> = conn
         .exec_first(
             "select timestampdiff(microsecond, '1970-01-01',
-                 if(tip <= seq, greatest(told_at, committed_at), committed_at)) div 1000
+                 if(tip <= seq, told_at, least(committed_at, told_at))) div 1000
              from canshi_positions where site_id = ?",
             (site,),
         )

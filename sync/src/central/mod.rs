@@ -30,6 +30,8 @@ const CONNECT_WAIT: Duration = Duration::from_secs(5);
 /// How long a connection that nothing is asked of is kept. Without such a time the client closes every connection after each
 /// use, and each batch would pay for a new one and for preparing its statements anew.
 const IDLE_KEPT: Duration = Duration::from_secs(60);
+/// How often a silent connection is asked whether it is still there.
+const KEEPALIVE: Duration = Duration::from_secs(15);
 /// Prepared statements that each connection keeps. A large one takes some megabytes on both sides.
 const STATEMENTS_KEPT: usize = 64;
 /// Site and schema pairs whose layouts are kept in memory.
@@ -203,6 +205,7 @@ pub fn pool(url: &str, connections_max: usize) -> Result<Pool, CentralError> {
         .pool_opts(pool_opts)
         .stmt_cache_size(STATEMENTS_KEPT)
         .tcp_nodelay(true)
+        .tcp_keepalive(Some(KEEPALIVE))
         .prefer_socket(false)
         .setup(setup.map(str::to_owned).to_vec());
     Ok(Pool::new(builder))

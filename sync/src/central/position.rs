@@ -282,7 +282,7 @@ impl Central {
             .exec_first(
                 "select coalesce(lease_until > utc_timestamp(3), 0),
                      timestampdiff(microsecond, '1970-01-01', told_at) div 1000,
-                     timestampdiff(microsecond, '1970-01-01', if(tip <= seq, greatest(told_at, committed_at), committed_at)) div 1000
+                     timestampdiff(microsecond, '1970-01-01', if(tip <= seq, told_at, least(committed_at, told_at))) div 1000
                  from canshi_positions where site_id = ?",
                 (site,),
             )

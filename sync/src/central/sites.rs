@@ -222,7 +222,7 @@ impl Central {
                      timestampdiff(microsecond, '1970-01-01', p.told_at) div 1000,
                      coalesce(greatest(p.tip - p.seq, 0), 0),
                      timestampdiff(microsecond, '1970-01-01',
-                         if(p.tip <= p.seq, greatest(p.told_at, p.committed_at), p.committed_at)) div 1000,
+                         if(p.tip <= p.seq, p.told_at, least(p.committed_at, p.told_at))) div 1000,
                      coalesce(p.state = 'loading', 0), p.fenced_reason,
                      timestampdiff(microsecond, '1970-01-01', p.fenced_at) div 1000, coalesce(p.quarantined, 0)
                  from canshi_sites as s left join canshi_positions as p on p.site_id = s.id order by s.id",
@@ -244,11 +244,22 @@ impl Central {
         if before.keys_id.as_ref().is_some_and(|kept| *kept != enrolment.keys_id) {
             return Err(CentralError::OtherKeys);
         }
+        let twin: Option<i64> = tx
+            .exec_first(
+                "select id from canshi_sites where keys_id = ? and id <> ? and credential_hash is not null",
+                (&enrolment.keys_id, site),
+            )
+            .await?;
+        // Two sites with one box's keys would take each other's users for their own.
+        if twin.is_some() {
+            return Err(CentralError::OtherKeys);
+        }
         let first = before.enrolled.epoch.is_empty();
         if !repeat {
             let base = if first && enrolment.complete { Mark::START } else { enrolment.tip };
             let loading = base != Mark::START;
             begin_epoch(&mut tx, site, base, if loading { "loading" } else { "current" }).await?;
+            forget_oddities(&mut tx, site).await?;
             admit_credential(&mut tx, site, enrolment).await?;
         }
         keep_layouts(&mut tx, site, &enrolment.layouts).await?;
@@ -385,6 +396,14 @@ async fn begin_epoch(tx: &mut Transaction<'_>, site: i64, base: Mark, state: &st
         },
     )
     .await?;
+    Ok(())
+}
+
+/// Forgets what stood aside in an epoch whose history is not this one's: the repair that follows makes the mirror equal.
+async fn forget_oddities(tx: &mut Transaction<'_>, site: i64) -> Result<(), CentralError> {
+    tx.exec_drop("delete from canshi_quarantine where site_id = ?", (site,)).await?;
+    tx.exec_drop("delete from canshi_tombstones where site_id = ?", (site,)).await?;
+    tx.exec_drop("update canshi_positions set quarantined = 0 where site_id = ?", (site,)).await?;
     Ok(())
 }
 

@@ -90,7 +90,7 @@ impl Pusher {
         let enrolment = Enrolment {
             credential_hash: secret_hash(credential.reveal()),
             time_zone: "Asia/Shanghai".to_owned(),
-            keys_id: String::new(),
+            keys_id: code.code.clone(),
             keys_sealed: String::new(),
             token_key_sealed: String::new(),
             relay_key_sealed: String::new(),
