@@ -9,6 +9,7 @@ pub mod employees;
 pub mod ids;
 pub mod menus;
 pub mod money;
+pub mod payments;
 pub mod phone;
 pub mod reports;
 pub mod search;

@@ -12,7 +12,7 @@ mod embedded {
 
 /// The tables whose every change travels to the center. Sessions, bind codes, answers kept for a day, search terms, totals
 /// and the facts in `site` are this box's own affair or follow from the others.
-pub const TRAVELLING: [&str; 18] = [
+pub const TRAVELLING: [&str; 28] = [
     "roles",
     "role_permissions",
     "users",
@@ -31,6 +31,16 @@ pub const TRAVELLING: [&str; 18] = [
     "boots",
     "mailbox_answers",
     "appointments",
+    "payment_orders",
+    "payment_refunds",
+    "payment_entries",
+    "payment_callbacks",
+    "payment_anomalies",
+    "suppliers",
+    "payees",
+    "salaries",
+    "reconciliations",
+    "reconciliation_differences",
 ];
 
 /// The newest version that this program knows.

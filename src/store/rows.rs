@@ -7,11 +7,13 @@ use rusqlite::{ErrorCode, Row};
 use crate::domain::appointments::AppointmentStatus;
 use crate::domain::attendance::{DayStatus, PunchType};
 use crate::domain::ids::{
-    AppointmentId, AttendanceId, AuditId, CustomerId, DishId, EmployeeId, MenuId, NotificationId, PunchId, RoleId,
+    AnomalyId, AppointmentId, AttendanceId, AuditId, CallbackId, CustomerId, DifferenceId, DishId, EmployeeId, MenuId,
+    NotificationId, PayeeId, PaymentOrderId, PunchId, ReconciliationId, RefundId, RoleId, SalaryId, SupplierId,
     TransactionId, UserId,
 };
 use crate::domain::menus::Meal;
 use crate::domain::money::Fen;
+use crate::domain::payments::{Channel, OrderNo, OrderStatus, OrderType, PaymentMethod, RefundStatus, Trade};
 use crate::domain::status::Status;
 use crate::domain::time::Instant;
 use crate::domain::transactions::Direction;
@@ -34,16 +36,25 @@ macro_rules! stored_as_integer {
 }
 
 stored_as_integer!(
+    AnomalyId,
     AppointmentId,
     AttendanceId,
     AuditId,
+    CallbackId,
     CustomerId,
+    DifferenceId,
     DishId,
     EmployeeId,
     MenuId,
     NotificationId,
+    PayeeId,
+    PaymentOrderId,
     PunchId,
+    ReconciliationId,
+    RefundId,
     RoleId,
+    SalaryId,
+    SupplierId,
     TransactionId,
     UserId,
 );
@@ -82,7 +93,20 @@ macro_rules! stored_as_word {
     )+};
 }
 
-stored_as_word!(AppointmentStatus, Direction, Meal, PunchType, Status);
+stored_as_word!(
+    AppointmentStatus,
+    Channel,
+    Direction,
+    Meal,
+    OrderNo,
+    OrderStatus,
+    OrderType,
+    PaymentMethod,
+    PunchType,
+    RefundStatus,
+    Status,
+    Trade,
+);
 
 impl ToSql for DayStatus {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
