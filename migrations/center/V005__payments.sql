@@ -129,7 +129,7 @@ create table if not exists `payees` (
     `payment_method` varchar(255),
     `account` mediumtext,
     `account_name` varchar(255),
-    `bank_name` varchar(255),
+    `bank_name` mediumtext,
     `created_at` datetime(3),
     `updated_at` datetime(3),
     `deleted_at` datetime(3),

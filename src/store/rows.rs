@@ -14,6 +14,7 @@ use crate::domain::ids::{
 use crate::domain::menus::Meal;
 use crate::domain::money::Fen;
 use crate::domain::payments::{Channel, OrderNo, OrderStatus, OrderType, PaymentMethod, RefundStatus, Trade};
+use crate::domain::salaries::{NotAPayPeriod, PayPeriod};
 use crate::domain::status::Status;
 use crate::domain::time::Instant;
 use crate::domain::transactions::Direction;
@@ -107,6 +108,18 @@ stored_as_word!(
     Status,
     Trade,
 );
+
+impl ToSql for PayPeriod {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::from(self.to_string()))
+    }
+}
+
+impl FromSql for PayPeriod {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        value.as_str()?.parse().map_err(|error: NotAPayPeriod| FromSqlError::Other(Box::new(error)))
+    }
+}
 
 impl ToSql for DayStatus {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {

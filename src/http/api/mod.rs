@@ -10,9 +10,12 @@ mod dishes;
 mod employees;
 mod menus;
 pub mod notifications;
+mod payees;
 mod reports;
 mod roles;
+mod salaries;
 mod settings;
+mod suppliers;
 pub mod sync;
 mod transactions;
 mod users;
@@ -32,9 +35,12 @@ pub fn routes() -> Vec<Route> {
         employees::routes(),
         menus::routes(),
         notifications::routes(),
+        payees::routes(),
         reports::routes(),
         roles::routes(),
+        salaries::routes(),
         settings::routes(),
+        suppliers::routes(),
         sync::routes(),
         transactions::routes(),
         users::routes(),
