@@ -11,6 +11,7 @@ pub mod menus;
 pub mod money;
 pub mod payees;
 pub mod payments;
+pub mod payouts;
 pub mod phone;
 pub mod reports;
 pub mod salaries;

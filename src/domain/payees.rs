@@ -65,7 +65,11 @@ impl Account {
             PaymentMethod::Wechat => {
                 let openid = Openid::new(text).map_err(|_| BadAccount::Wechat)?;
                 // What the answers show of an account is not one.
-                if openid.as_str().contains('*') { Err(BadAccount::Wechat) } else { Ok(Self(openid.as_str().to_owned())) }
+                if openid.as_str().contains('*') {
+                    Err(BadAccount::Wechat)
+                } else {
+                    Ok(Self(openid.as_str().to_owned()))
+                }
             }
             PaymentMethod::Alipay => {
                 let sound = (1..=ALIPAY_CHARACTERS_MAX).contains(&text.len())

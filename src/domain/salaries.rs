@@ -20,7 +20,8 @@ impl std::str::FromStr for PayPeriod {
     type Err = NotAPayPeriod;
 
     fn from_str(text: &str) -> Result<Self, NotAPayPeriod> {
-        let digits = text.bytes().enumerate().all(|(place, byte)| if place == 4 { byte == b'-' } else { byte.is_ascii_digit() });
+        let digits =
+            text.bytes().enumerate().all(|(place, byte)| if place == 4 { byte == b'-' } else { byte.is_ascii_digit() });
         if text.len() != 7 || !digits {
             return Err(NotAPayPeriod);
         }

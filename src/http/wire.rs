@@ -21,12 +21,12 @@ use crate::domain::appointments::AppointmentStatus;
 use crate::domain::attendance::PunchType;
 use crate::domain::audit::Action;
 use crate::domain::ids::{
-    AppointmentId, AttendanceId, CustomerId, DishId, EmployeeId, ID_MAX, MenuId, NotificationId, RoleId, SalaryId,
-    SupplierId, TransactionId, UserId,
+    AppointmentId, AttendanceId, CustomerId, DishId, EmployeeId, ID_MAX, MenuId, NotificationId, PayrollFileId, RoleId,
+    SalaryId, SupplierId, TransactionId, UserId,
 };
 use crate::domain::menus::Meal;
 use crate::domain::money::Fen;
-use crate::domain::payments::{OrderStatus, PaymentMethod};
+use crate::domain::payments::{OrderStatus, OrderType, PaymentMethod};
 use crate::domain::reports::ReportType;
 use crate::domain::salaries::PayPeriod;
 use crate::domain::settings::LogLevel;
@@ -352,6 +352,7 @@ id_on_the_wire!(
     EmployeeId,
     MenuId,
     NotificationId,
+    PayrollFileId,
     RoleId,
     SalaryId,
     SupplierId,
@@ -390,6 +391,7 @@ word_on_the_wire!(
     LogLevel: [LogLevel::Error, LogLevel::Warn, LogLevel::Info, LogLevel::Debug, LogLevel::Trace].map(LogLevel::as_str),
     Meal: [Meal::Breakfast, Meal::Lunch, Meal::Dinner].map(Meal::as_str),
     OrderStatus: OrderStatus::ALL.iter().map(|status| status.as_str()),
+    OrderType: OrderType::ALL.iter().map(|kind| kind.as_str()),
     PaymentMethod: PaymentMethod::ALL.iter().map(|method| method.as_str()),
     Permission: Permission::ALL.map(Permission::as_str),
     PunchType: [PunchType::CheckIn, PunchType::CheckOut].map(PunchType::as_str),

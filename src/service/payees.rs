@@ -61,19 +61,11 @@ pub fn known(tx: &ReadTx<'_>, owner: Owner, method: PaymentMethod, name: &str) -
 /// # Errors
 /// [`Error::NotFound`] when there is no such owner; [`Error::Invalid`] when the account does not fit the way to pay, or
 /// something is missing and nothing is known yet.
-pub fn set(
-    tx: &WriteTx<'_>,
-    actor: &Actor,
-    owner: Owner,
-    method: PaymentMethod,
-    change: PayeeChange,
-) -> Result<Payee> {
+pub fn set(tx: &WriteTx<'_>, actor: &Actor, owner: Owner, method: PaymentMethod, change: PayeeChange) -> Result<Payee> {
     name_of(tx, owner)?;
     let before = payees::find(tx, owner, method)?.map(|(_, payee)| payee);
     let account = match (change.account, &before) {
-        (Some(text), _) => {
-            Account::new(method, text).map_err(|error| Error::invalid("account", error.to_string()))?
-        }
+        (Some(text), _) => Account::new(method, text).map_err(|error| Error::invalid("account", error.to_string()))?,
         (None, Some(before)) => before.account.clone(),
         (None, None) => return Err(Error::invalid("account", "账号不能为空")),
     };

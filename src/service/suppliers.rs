@@ -51,12 +51,7 @@ pub fn create(tx: &WriteTx<'_>, actor: &Actor, new: NewSupplier) -> Result<Suppl
 ///
 /// # Errors
 /// [`Error::NotFound`].
-pub fn update(
-    tx: &WriteTx<'_>,
-    actor: &Actor,
-    id: SupplierId,
-    change: impl FnOnce(&mut Supplier),
-) -> Result<Supplier> {
+pub fn update(tx: &WriteTx<'_>, actor: &Actor, id: SupplierId, change: impl FnOnce(&mut Supplier)) -> Result<Supplier> {
     let before = suppliers::find(tx, id)?.ok_or(NO_SUCH)?;
     let mut after = before.clone();
     change(&mut after);

@@ -28,6 +28,8 @@ pub mod payment_orders;
 pub mod payment_refunds;
 pub mod payment_requests;
 pub mod payment_tasks;
+pub mod payouts;
+pub mod payroll_files;
 pub mod rebuild;
 pub mod roles;
 pub mod rows;

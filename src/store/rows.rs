@@ -8,8 +8,8 @@ use crate::domain::appointments::AppointmentStatus;
 use crate::domain::attendance::{DayStatus, PunchType};
 use crate::domain::ids::{
     AnomalyId, AppointmentId, AttendanceId, AuditId, CallbackId, CustomerId, DifferenceId, DishId, EmployeeId, MenuId,
-    NotificationId, PayeeId, PaymentOrderId, PunchId, ReconciliationId, RefundId, RoleId, SalaryId, SupplierId,
-    TransactionId, UserId,
+    NotificationId, PayeeId, PaymentOrderId, PayrollFileId, PunchId, ReconciliationId, RefundId, RoleId, SalaryId,
+    SupplierId, TransactionId, UserId,
 };
 use crate::domain::menus::Meal;
 use crate::domain::money::Fen;
@@ -50,6 +50,7 @@ stored_as_integer!(
     NotificationId,
     PayeeId,
     PaymentOrderId,
+    PayrollFileId,
     PunchId,
     ReconciliationId,
     RefundId,

@@ -144,11 +144,8 @@ pub fn openid_of_employee(tx: &ReadTx<'_>, id: EmployeeId) -> Result<Option<Open
     let sql = "select id, openid from users
                where employee_id = ?1 and openid is not null and status = 'active' and deleted_at is null
                order by id limit 1";
-    let found: Option<(UserId, String)> = tx
-        .connection
-        .prepare_cached(sql)?
-        .query_row([id], |row| Ok((row.get(0)?, row.get(1)?)))
-        .optional()?;
+    let found: Option<(UserId, String)> =
+        tx.connection.prepare_cached(sql)?.query_row([id], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
     let Some((user, sealed)) = found else { return Ok(None) };
     let text = tx.vault.open(Place { table: "users", column: "openid", id: user.get() }, &sealed)?;
     Openid::new(text).map(Some).map_err(|error| Error::Corrupt(format!("users.openid.{user}: {error}")))

@@ -11,6 +11,8 @@ mod employees;
 mod menus;
 pub mod notifications;
 mod payees;
+mod payouts;
+mod payroll_files;
 mod reports;
 mod roles;
 mod salaries;
@@ -36,6 +38,8 @@ pub fn routes() -> Vec<Route> {
         menus::routes(),
         notifications::routes(),
         payees::routes(),
+        payouts::routes(),
+        payroll_files::routes(),
         reports::routes(),
         roles::routes(),
         salaries::routes(),

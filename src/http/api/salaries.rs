@@ -108,12 +108,12 @@ struct SalaryView {
     /// 录入时间
     created_at: LocalTime,
     /// 最近一次付款
-    payout: Option<PayoutView>,
+    payout: Option<SalaryPayoutView>,
 }
 
 /// How the payout of a salary stands.
 #[derive(Serialize, ToSchema)]
-struct PayoutView {
+struct SalaryPayoutView {
     /// 订单号
     order_id: String,
     /// 订单状态
@@ -136,7 +136,7 @@ impl SalaryView {
             net_salary: Money(salary.net_salary),
             note: salary.note,
             created_at: LocalTime::of(salary.created_at, zone),
-            payout: payout.map(|(number, status)| PayoutView { order_id: number.to_string(), status }),
+            payout: payout.map(|(number, status)| SalaryPayoutView { order_id: number.to_string(), status }),
         }
     }
 }
