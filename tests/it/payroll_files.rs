@@ -152,7 +152,7 @@ async fn the_banks_results_are_taken_whole_and_once_in_either_format() {
         let file = bank.make(json!({})).await;
         let account = account(1);
         let table = rows(&[
-            &["代发结果"],
+            &["代发结果", "", "", "", "", ""],
             &["账号", "订单号", "金额", "结果", "原因", "流水"],
             &["", &bank.numbers[0], "", "成功", "", "1"],
             &[&account, "", "5,600.00", "失败", "户名不符", "2"],
