@@ -27,6 +27,8 @@ create table payout_calls (
     told_at integer,
     -- When it last said that it knows nothing of it.
     missing_at integer,
+    -- Whether that was the last thing said to it, so that its answer is about that.
+    paying integer not null default 0 constraint payout_calls_paying_flag check (paying in (0, 1)),
     -- Why it said that the last request will never do.
     refused text,
     -- Since when a person has been told that it does not come to an end.

@@ -79,9 +79,15 @@ pub fn talk(tx: &ReadTx<'_>, order: &PaymentOrder) -> Result<Talk> {
 
 /// Notes that the platform is about to be told to pay.
 pub fn note_told(tx: &WriteTx<'_>, id: PaymentOrderId) -> Result<()> {
-    let sql = "insert into payout_calls (order_id, told_at) values (?1, ?2)
-               on conflict (order_id) do update set told_at = excluded.told_at, refused = null";
+    let sql = "insert into payout_calls (order_id, told_at, paying) values (?1, ?2, 1)
+               on conflict (order_id) do update set told_at = excluded.told_at, paying = 1, refused = null";
     tx.connection.prepare_cached(sql)?.execute((id, tx.now))?;
+    Ok(())
+}
+
+/// Notes that the platform is about to be asked, or told to take it back.
+pub fn note_asked(tx: &WriteTx<'_>, id: PaymentOrderId) -> Result<()> {
+    tx.connection.prepare_cached("update payout_calls set paying = 0 where order_id = ?1")?.execute([id])?;
     Ok(())
 }
 
@@ -93,12 +99,11 @@ pub fn note_missing(tx: &WriteTx<'_>, id: PaymentOrderId) -> Result<()> {
     Ok(())
 }
 
-/// Notes that the platform said that the last request will never do, and why.
-pub fn note_refused(tx: &WriteTx<'_>, id: PaymentOrderId, why: &str) -> Result<()> {
-    let sql = "insert into payout_calls (order_id, refused) values (?1, ?2)
-               on conflict (order_id) do update set refused = excluded.refused";
-    tx.connection.prepare_cached(sql)?.execute((id, why))?;
-    Ok(())
+/// Notes that the platform said that the last request will never do, and why; gives whether that is news. A refusal of anything else
+/// than to pay says nothing of the request.
+pub fn note_refused(tx: &WriteTx<'_>, id: PaymentOrderId, why: &str) -> Result<bool> {
+    let sql = "update payout_calls set refused = ?2 where order_id = ?1 and paying = 1 and refused is null";
+    Ok(tx.connection.prepare_cached(sql)?.execute((id, why))? == 1)
 }
 
 /// Why the platform said that the last request will never do, if it did.

@@ -391,6 +391,21 @@ async fn whatever_a_platform_refuses_with_the_number_stays() {
 }
 
 #[tokio::test]
+async fn a_question_that_is_refused_says_nothing_of_the_payout() {
+    let payroll = Payroll::new().await;
+    let order = payroll.approved(PaymentMethod::Alipay).await;
+    let first = payroll.next(&order, 0).await;
+    payroll.hear(&order, lost()).await;
+    payroll.app.pass_ms(2 * MINUTE_MS);
+    payroll.next(&order, 1).await;
+    payroll.hear(&order, refused(Refusal::Final)).await;
+    payroll.next(&order, 2).await;
+    payroll.hear_state(&order, TransferState::NotFound).await;
+    assert_eq!((payroll.status(&order).await, payroll.told("付款被平台拒绝")), ("queued", 0));
+    assert_eq!(payroll.next(&order, 3).await, first);
+}
+
+#[tokio::test]
 async fn alipay_has_failed_when_it_refused_for_good_and_knows_nothing() {
     let payroll = Payroll::new().await;
     let order = payroll.approved(PaymentMethod::Alipay).await;

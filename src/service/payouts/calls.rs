@@ -38,8 +38,14 @@ pub fn next_call(tx: &WriteTx<'_>, order: &PaymentOrder, tries: u32) -> Result<O
             note_told(tx, order)?;
             Call::Transfer(transfer)
         }
-        Step::Ask => Call::QueryTransfer(transfer),
-        Step::TakeBack => Call::CancelTransfer(transfer),
+        Step::Ask => {
+            payouts::note_asked(tx, order.id)?;
+            Call::QueryTransfer(transfer)
+        }
+        Step::TakeBack => {
+            payouts::note_asked(tx, order.id)?;
+            Call::CancelTransfer(transfer)
+        }
     };
     Ok(Some((order.payment_method.channel(), call)))
 }
@@ -125,13 +131,12 @@ fn missing(tx: &WriteTx<'_>, order: &PaymentOrder) -> Result<()> {
     Ok(())
 }
 
-/// The platform refused for good. A question may be refused too; only what was said to pay counts.
+/// The platform refused for good, perhaps to pay: people have to hear of that.
 fn refused(tx: &WriteTx<'_>, order: &PaymentOrder, why: &str) -> Result<()> {
-    if order.status != OrderStatus::Queued || payouts::talk(tx, order)?.refused {
+    let why = short(why);
+    if order.status != OrderStatus::Queued || !payouts::note_refused(tx, order.id, &why)? {
         return Ok(());
     }
-    let why = short(why);
-    payouts::note_refused(tx, order.id, &why)?;
     let content = format!("付款单{}被平台拒绝：{why}。款项未付出，正在向平台核实", order.order_no);
     tell_maker(tx, order, "付款被平台拒绝", &content)
 }

@@ -51,7 +51,7 @@ pub struct NewPayout {
 /// A payout that may be made.
 #[derive(Debug, Clone)]
 pub struct Checked {
-    /// Where it goes; [`keep_payee`] seals it into the order's row.
+    /// Where it goes; [`take_up`] seals it into the order's row.
     pub payee: Payee,
     /// How the money goes.
     pub trade: Trade,
