@@ -597,3 +597,43 @@ pub async fn pay_wages(app: &TestApp, employee: i64, period: &str) -> String {
     };
     app.db().write(move |tx| payouts::open(tx, &maker(), &new)).await.unwrap().order_no.to_string()
 }
+
+#[tokio::test]
+async fn a_bill_is_made_anew_once_for_each_time_that_it_failed() {
+    let payroll = Payroll::new().await;
+    let supplier = json!({"name": "鲜蔬配送行", "category": "食材采购"});
+    let supplier = payroll.app.post("/api/suppliers", supplier).await.expect(201)["id"].as_i64().unwrap();
+    let payee = json!({"account": "a@example.com", "account_name": "鲜蔬配送行"});
+    payroll.app.put(&format!("/api/suppliers/{supplier}/payees/alipay"), payee).await.expect(200);
+    let first = payroll
+        .open(NewPayout {
+            order_type: OrderType::SupplierPayment,
+            payment_method: PaymentMethod::Alipay,
+            amount: Fen(1_234),
+            related_id: supplier,
+            subject: Some("一月货款".to_owned()),
+        })
+        .await
+        .unwrap();
+    payroll.next(&first, 0).await;
+    payroll.settle(&first, failed()).await;
+    let admin = payroll.app.admin();
+    let (one, two) = tokio::join!(
+        payroll.step(admin, &first, "reissue", json!({})),
+        payroll.step(admin, &first, "reissue", json!({}))
+    );
+    let mut statuses = [one.status, two.status];
+    statuses.sort_unstable();
+    assert_eq!(statuses, [201, 409]);
+    let id = canshi::domain::ids::PaymentOrderId::try_from(first.id.get() + 1).unwrap();
+    let second = payroll.app.db().read(move |tx| payment_orders::find(tx, id)).await.unwrap().unwrap();
+    assert_eq!((second.subject.as_str(), second.replaces_id), ("一月货款", Some(first.id)));
+    payroll.step(&payroll.approver, &second, "approve", json!({})).await.expect(200);
+    payroll.next(&second, 0).await;
+    payroll.settle(&second, failed()).await;
+    payroll.step(admin, &first, "reissue", json!({})).await.refused(409, None);
+    payroll.step(admin, &second, "reissue", json!({})).await.expect(201);
+    payroll.settle(&second, succeeded()).await;
+    assert_eq!(payroll.books(), [("expense".to_owned(), "食材采购".to_owned(), 1_234)]);
+    assert!(payroll.load(&second).await.refund_due);
+}
