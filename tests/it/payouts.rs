@@ -21,9 +21,14 @@ const MINUTE_MS: i64 = 60_000;
 const HOUR_MS: i64 = 60 * MINUTE_MS;
 
 /// The administrator, who makes the payouts of these tests.
-fn maker() -> Actor {
+pub fn maker() -> Actor {
+    acting_as(1)
+}
+
+/// A user who may do everything.
+pub fn acting_as(user: i64) -> Actor {
     let person = Person {
-        user_id: UserId::try_from(1).unwrap(),
+        user_id: UserId::try_from(user).unwrap(),
         username: "admin".to_owned(),
         name: "管理员".to_owned(),
         role_id: RoleId::try_from(1).unwrap(),
@@ -37,15 +42,15 @@ fn maker() -> Actor {
 }
 
 /// A site with an employee who is owed 5600.00 and can be paid in every way.
-struct Payroll {
-    app: TestApp,
-    employee: i64,
-    salary: i64,
+pub struct Payroll {
+    pub app: TestApp,
+    pub employee: i64,
+    pub salary: i64,
     approver: String,
 }
 
 impl Payroll {
-    async fn new() -> Self {
+    pub async fn new() -> Self {
         let app = TestApp::new().await;
         let employee = json!({"name": "王五", "position": "护理师"});
         let employee = app.post("/api/employees", employee).await.expect(201)["id"].as_i64().unwrap();
@@ -60,12 +65,12 @@ impl Payroll {
         Self { app, employee, salary, approver }
     }
 
-    async fn salary(app: &TestApp, employee: i64, period: &str) -> i64 {
+    pub async fn salary(app: &TestApp, employee: i64, period: &str) -> i64 {
         let salary = json!({"employee_id": employee, "pay_period": period, "base_salary": 5600});
         app.post("/api/finance/salaries", salary).await.expect(201)["id"].as_i64().unwrap()
     }
 
-    fn wages(&self, method: PaymentMethod) -> NewPayout {
+    pub fn wages(&self, method: PaymentMethod) -> NewPayout {
         NewPayout {
             order_type: OrderType::Salary,
             payment_method: method,
@@ -180,10 +185,13 @@ async fn a_payout_is_for_something_that_is_owed_and_goes_to_somebody_known() {
     let bill = NewPayout {
         order_type: OrderType::SupplierPayment,
         payment_method: PaymentMethod::Alipay,
-        amount: Fen(1),
+        amount: Fen(10),
         related_id: supplier,
         subject: None,
     };
+    for amount in [-1, 0, 9] {
+        names(payroll.open(NewPayout { amount: Fen(amount), ..bill.clone() }).await, "amount");
+    }
     names(payroll.open(bill.clone()).await, "payee");
     let payee = json!({"account": "a@example.com", "account_name": "鲜蔬配送行"});
     payroll.app.put(&format!("/api/suppliers/{supplier}/payees/alipay"), payee).await.expect(200);

@@ -30,6 +30,8 @@ use crate::store::{ReadTx, WriteTx, employees, payouts, roles, salaries, supplie
 
 /// The category of wages in the books.
 const WAGES: &str = "员工薪资";
+/// The least that WeChat and Alipay transfer.
+const WALLET_MIN: Fen = Fen(10);
 /// Characters of what the payee reads at most: WeChat's limit, the narrowest.
 const SUBJECT_CHARACTERS_MAX: usize = 32;
 
@@ -74,6 +76,7 @@ pub fn check(tx: &ReadTx<'_>, new: &NewPayout) -> Result<Checked> {
         OrderType::SupplierPayment => of_supplier(tx, new)?,
         OrderType::CustomerOrder => return Err(Error::invalid("order_type", "订单类型不是付款")),
     };
+    check_amount(new)?;
     let payee = payees::known(tx, owner, new.payment_method, &name)?;
     let payee = payee.ok_or_else(|| Error::invalid("payee", "没有登记该支付方式的收款账户"))?;
     let subject = new.subject.clone().unwrap_or(subject);
@@ -89,6 +92,17 @@ pub fn check(tx: &ReadTx<'_>, new: &NewPayout) -> Result<Checked> {
         subject,
         status: if approval { OrderStatus::AwaitingApproval } else { OrderStatus::Queued },
     })
+}
+
+fn check_amount(new: &NewPayout) -> Result<()> {
+    let wallet = trade_of(new.payment_method).is_online();
+    if new.amount <= Fen::ZERO {
+        return Err(Error::invalid("amount", "金额应大于0"));
+    }
+    if wallet && new.amount < WALLET_MIN {
+        return Err(Error::invalid("amount", format!("微信和支付宝付款不能少于{WALLET_MIN}元")));
+    }
+    Ok(())
 }
 
 /// Wallets are paid by their platforms, bank accounts by a file for the bank.
