@@ -16,7 +16,7 @@ use canshi::store::payment_orders::{self, PaymentOrder, PaymentOrderFilter};
 use crate::payouts::{Payroll, acting_as, maker};
 use crate::schedule::{Seed, rounds};
 
-const ROUNDS: u64 = 40;
+const ROUNDS: u64 = 100;
 const STEPS: u64 = 50;
 /// A request arrives within this time or never.
 const LATE_MS: u64 = 50_000;
@@ -140,7 +140,7 @@ impl Round<'_> {
         let call = self.payroll.app.db().write(move |tx| payouts::next_call(tx, &loaded, tries)).await.unwrap();
         let Some((_, call)) = call else { return };
         let lost = || Err(Trouble::unknown("lost"));
-        let result = match (seed.below(8), call) {
+        let result = match (seed.below(6), call) {
             // It never arrives.
             (0, _) => lost(),
             (1, Call::Transfer(request)) => {
@@ -214,14 +214,16 @@ impl Round<'_> {
 
     async fn run(&mut self, seed: &mut Seed) {
         self.press(0, None).await;
-        for _ in 0..STEPS {
+        let first = self.orders().await.pop();
+        self.press(4, first).await;
+        for _ in 0..seed.below(STEPS) {
             let orders = self.orders().await;
             let order = seed.pick(&orders).clone();
             match seed.below(10) {
-                0..=3 => self.speak(seed, &order).await,
-                4 => self.platform.advance(seed),
-                5 => self.notify(seed).await,
-                6 => self.press(seed.below(4), Some(order)).await,
+                0..=2 => self.speak(seed, &order).await,
+                3 => self.platform.advance(seed),
+                4 => self.notify(seed).await,
+                5..=6 => self.press(seed.below(4), Some(order)).await,
                 7 => self.press(4, Some(order)).await,
                 8 => self.pass_ms(seed.below(90_000) as i64),
                 _ => self.pass_ms(if seed.below(10) == 0 { 90_000_000 } else { 61_000 }),

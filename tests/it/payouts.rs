@@ -340,10 +340,25 @@ async fn the_payee_is_told_to_accept_the_money() {
     bind(&payroll.app, 3, "oOther-account-0001").await;
     let order = payroll.approved(PaymentMethod::Wechat).await;
     payroll.next(&order, 0).await;
-    for _ in 0..2 {
-        payroll.settle(&order, TransferState::WaitConfirm { launch: None }).await;
+    let wanted = json!({"mchId": "1900000001", "appId": "wx0", "package": "affffddafdfafddffda=="});
+    for launch in [Some(wanted.clone()), None] {
+        payroll.settle(&order, TransferState::WaitConfirm { launch }).await;
     }
     assert_eq!(payroll.told("请确认收款"), 1);
+    let person = |actor: Actor, employee_id| {
+        let person = Person { employee_id, ..(*actor.person.unwrap()).clone() };
+        Actor { person: Some(Arc::new(person)), ..maker() }
+    };
+    let own = canshi::domain::ids::EmployeeId::try_from(payroll.employee).unwrap();
+    let launch = |actor: Actor| {
+        let order = order.clone();
+        async { payroll.app.db().read(move |tx| payouts::launch(tx, &actor, &order)).await.unwrap() }
+    };
+    // What WeChat wants is the payee's alone, whatever else one may do.
+    assert_eq!(launch(maker()).await, None);
+    assert_eq!(launch(person(acting_as(3), Some(own))).await, Some(wanted));
+    payroll.settle(&order, succeeded()).await;
+    assert_eq!(launch(person(acting_as(3), Some(own))).await, None);
 }
 
 #[tokio::test]
@@ -623,9 +638,11 @@ async fn a_bill_is_made_anew_once_for_each_time_that_it_failed() {
         })
         .await
         .unwrap();
-    payroll.next(&first, 0).await;
-    payroll.settle(&first, failed()).await;
     let admin = payroll.app.admin();
+    payroll.step(admin, &first, "reissue", json!({})).await.refused(409, None);
+    payroll.next(&first, 0).await;
+    payroll.step(admin, &first, "reissue", json!({})).await.refused(409, None);
+    payroll.settle(&first, failed()).await;
     let (one, two) = tokio::join!(
         payroll.step(admin, &first, "reissue", json!({})),
         payroll.step(admin, &first, "reissue", json!({}))

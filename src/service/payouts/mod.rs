@@ -24,7 +24,7 @@ use crate::domain::payouts::takes_approval;
 use crate::domain::status::Status;
 use crate::error::{Error, Result};
 use crate::store::keys::random_bytes;
-use crate::store::payment_orders::{self, NOUN, PaymentOrder};
+use crate::store::payment_orders::{self, NOUN, PaymentOrder, Sealed};
 use crate::store::payment_tasks::{self, Subject};
 use crate::store::{ReadTx, WriteTx, employees, payouts, roles, salaries, suppliers};
 
@@ -183,6 +183,14 @@ pub fn is_payee(tx: &ReadTx<'_>, actor: &Actor, order: &PaymentOrder) -> Result<
 fn new_number(tx: &WriteTx<'_>, id: PaymentOrderId) -> Result<OrderNo> {
     let chance = u32::from_le_bytes(random_bytes()?);
     Ok(OrderNo::of_order(0, tx.zone.day(tx.now), id, chance))
+}
+
+/// What the mini-program hands to WeChat so that the payee can accept the money, for the payee alone.
+///
+/// # Errors
+/// When the database fails.
+pub fn launch(tx: &ReadTx<'_>, actor: &Actor, order: &PaymentOrder) -> Result<Option<Value>> {
+    if is_payee(tx, actor, order)? { payment_orders::kept(tx, order.id, Sealed::Launch) } else { Ok(None) }
 }
 
 /// Has the platform told of a payout now; one that goes by a file waits for the file.
