@@ -2,12 +2,14 @@
 //! what the platform is told of it, and what its answers mean.
 
 mod approval;
+mod bank;
 mod calls;
 mod settle;
 
 pub use approval::{approve, cancel, open, reissue, reject};
+pub use bank::{BankWord, bank_effect, settle_by_bank, to_the_bank};
 pub use calls::{NextDue, next_call, record};
-pub use settle::{BankWord, Effect, bank_effect, settle_by_bank, settle_transfer, to_the_bank};
+pub use settle::{Effect, settle_transfer};
 
 use serde_json::{Value, json};
 

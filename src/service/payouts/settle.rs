@@ -1,4 +1,4 @@
-//! What a platform, the bank or a person says of a payout: the one way in which a payout moves and gets into the books.
+//! What a platform says of a payout, and the one way in which a payout, whoever speaks of it, ends and gets into the books.
 //!
 //! Notifications, questions and imported files all end here, in any order and as often as they come.
 
@@ -47,23 +47,6 @@ impl Effect {
     }
 }
 
-/// What the bank says of a payout.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum BankWord {
-    /// 成功
-    Paid,
-    /// 失败
-    Failed {
-        /// The bank's reason.
-        reason: String,
-    },
-    /// 退回: it came back after it had been paid.
-    Returned {
-        /// The bank's reason.
-        reason: String,
-    },
-}
-
 /// Takes what a platform says of a payout.
 ///
 /// # Errors
@@ -95,54 +78,6 @@ pub fn settle_transfer(tx: &WriteTx<'_>, order: &PaymentOrder, state: &TransferS
         TransferState::Returned { reason } if open => ended(tx, &actor, order, S::Failed, Some(reason)),
         TransferState::Returned { .. } => Ok(Effect::Nothing),
     }
-}
-
-/// Takes what the bank, by its result file or a person who may confirm it, says of a payout that goes through the bank.
-///
-/// # Errors
-/// [`Error::Conflict`] when the payout is not the bank's, is not approved, or has ended differently.
-pub fn settle_by_bank(tx: &WriteTx<'_>, actor: &Actor, order: &PaymentOrder, word: &BankWord) -> Result<Effect> {
-    if !order.order_type.is_payout() || order.trade.is_online() {
-        return Err(Error::Conflict("该付款单不是通过银行付款".into()));
-    }
-    match (bank_effect(order.status, word).map_err(|why| Error::Conflict(why.into()))?, word) {
-        (Effect::Nothing | Effect::Contradicts, _) => Ok(Effect::Nothing),
-        (Effect::Moved, BankWord::Paid) => succeeded(tx, actor, order, tx.now, None),
-        (Effect::Moved, BankWord::Returned { reason }) if order.status == OrderStatus::Paid => {
-            returned(tx, actor, order, reason)
-        }
-        (Effect::Moved, BankWord::Failed { reason } | BankWord::Returned { reason }) => {
-            ended(tx, actor, order, OrderStatus::Failed, Some(reason))
-        }
-    }
-}
-
-/// What the bank's word does to a payout of this state.
-///
-/// # Errors
-/// Why it does not fit.
-pub const fn bank_effect(status: OrderStatus, word: &BankWord) -> std::result::Result<Effect, &'static str> {
-    use OrderStatus as S;
-    match (status, word) {
-        (S::Queued | S::Processing, _) | (S::Paid, BankWord::Returned { .. }) => Ok(Effect::Moved),
-        (S::Paid, BankWord::Paid)
-        | (S::Failed, BankWord::Failed { .. } | BankWord::Returned { .. })
-        | (S::Returned, BankWord::Returned { .. }) => Ok(Effect::Nothing),
-        (S::AwaitingApproval, _) => Err("付款单尚未审批"),
-        (S::Paid, BankWord::Failed { .. }) => Err("付款单已付款，结果却为失败"),
-        (S::Failed | S::Returned, _) => Err("付款单未付成，结果却不同"),
-        (S::Cancelled, _) => Err("付款单已撤销"),
-        (S::WaitConfirm | S::Cancelling | S::Pending | S::Closing | S::Closed, _) => Err("付款单的状态与结果不符"),
-    }
-}
-
-/// Notes that a payout is in a file for the bank.
-///
-/// # Errors
-/// [`Error::Corrupt`] when it does not wait for one: a bug.
-pub fn to_the_bank(tx: &WriteTx<'_>, actor: &Actor, order: &PaymentOrder) -> Result<()> {
-    let after = PaymentOrder { status: OrderStatus::Processing, sent_at: Some(tx.now), ..order.clone() };
-    change(tx, actor, order, after).map(drop)
 }
 
 /// The platform works on it. What is being taken back stays so until the platform says what came of that.
@@ -177,7 +112,7 @@ fn employee_of(tx: &WriteTx<'_>, order: &PaymentOrder) -> Result<Option<Employee
     Ok(salaries::find(tx, id)?.map(|salary| salary.employee_id))
 }
 
-fn succeeded(
+pub(super) fn succeeded(
     tx: &WriteTx<'_>,
     actor: &Actor,
     order: &PaymentOrder,
@@ -223,7 +158,7 @@ fn is_replaced(tx: &WriteTx<'_>, order: &PaymentOrder) -> Result<bool> {
 }
 
 /// It will not be paid, and is owed again.
-fn ended(
+pub(super) fn ended(
     tx: &WriteTx<'_>,
     actor: &Actor,
     order: &PaymentOrder,
@@ -250,7 +185,7 @@ fn ended(
 }
 
 /// It was paid and came back.
-fn returned(tx: &WriteTx<'_>, actor: &Actor, order: &PaymentOrder, reason: &str) -> Result<Effect> {
+pub(super) fn returned(tx: &WriteTx<'_>, actor: &Actor, order: &PaymentOrder, reason: &str) -> Result<Effect> {
     let after = PaymentOrder {
         status: OrderStatus::Returned,
         failure: Some(short(reason)),
