@@ -10,6 +10,7 @@ pub mod gateways;
 pub mod http;
 pub mod keys;
 pub mod signing;
+pub mod wechat;
 
 use std::error::Error as StdError;
 

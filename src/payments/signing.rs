@@ -99,6 +99,16 @@ impl VerifyingKey {
     }
 }
 
+/// 32 characters that nobody can foresee, as the platforms want to see once.
+///
+/// # Panics
+/// When the machine gives no random numbers.
+pub fn random_word() -> String {
+    let mut bytes = [0; 16];
+    aws_lc_rs::rand::fill(&mut bytes).expect("the system gives random numbers");
+    hex(&bytes)
+}
+
 /// SHA-256 in lower-case hexadecimal.
 pub fn sha256_hex(bytes: &[u8]) -> String {
     hex(digest::digest(&SHA256, bytes).as_ref())
