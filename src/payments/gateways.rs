@@ -5,6 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::config::Config;
+use super::wechat::Wechat;
 use super::{Call, Gateway, Outcome, Platform, Refusal, Trouble};
 use crate::domain::payments::Channel;
 use crate::domain::time::Instant;
@@ -45,8 +46,12 @@ impl Gateways {
     ///
     /// # Errors
     /// [`BadKey`] names the first that can't be used.
-    pub fn new(_config: &Config, now: Now) -> Result<Self, BadKey> {
-        Ok(Self { clock: Clock(now), ..Self::default() })
+    pub fn new(config: &Config, now: Now) -> Result<Self, BadKey> {
+        let mut gateways = Self { clock: Clock(now), ..Self::default() };
+        if !config.wechat.mchid.is_empty() {
+            gateways.wechat = Some(Arc::new(Wechat::new(&config.wechat, config.callback_url("wechat"))?));
+        }
+        Ok(gateways)
     }
 
     /// The platform, if it is configured.

@@ -3,9 +3,14 @@
 //!
 //! It knows the platforms' protocols. It must not know the database, the site's HTTP edge or what an order is for.
 
+pub mod china_time;
 pub mod config;
 pub mod forwarder;
 pub mod gateways;
+pub mod http;
+pub mod keys;
+pub mod signing;
+pub mod wechat;
 
 use std::error::Error as StdError;
 
