@@ -44,8 +44,8 @@ export class Control {
         if (!call) return json(404, { error: `${method} ${path} is not there` });
         try {
             const given = method === 'GET' ? Object.fromEntries(new URLSearchParams(query)) : JSON.parse(body.length ? body : '{}');
-            const { status = 200, ...value } = wrap(await call(given));
-            return json(status, value.list ?? value);
+            const value = (await call(given)) ?? {};
+            return json(value.why ? 409 : 200, value);
         } catch (error) {
             return json(400, { error: error.message });
         }
@@ -100,8 +100,7 @@ export class Control {
         if (variant === 'plain') notice.last = message;
         const { url, headers, body } = { ...message, ...(to && { url: to }) };
         if (raw) return { url, headers, body };
-        const answer = await post({ url, headers, body });
-        return { answer: answer.status, body: answer.body };
+        return post({ url, headers, body });
     }
 
     #notice(channel, event, no) {
@@ -146,9 +145,5 @@ export class Control {
 
 // What a family tried: done, or 409 and why not.
 function refusable(verb, why) {
-    return why === null ? { [verb]: true } : { status: 409, [verb]: false, why };
-}
-
-function wrap(value) {
-    return Array.isArray(value) ? { list: value } : (value ?? {});
+    return why === null ? { [verb]: true } : { [verb]: false, why };
 }
