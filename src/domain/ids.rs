@@ -75,6 +75,8 @@ id! {
     AnomalyId,
     /// A row of `payees`.
     PayeeId,
+    /// A row of `payroll_files`.
+    PayrollFileId,
     /// A row of `suppliers`.
     SupplierId,
     /// A row of `salaries`.

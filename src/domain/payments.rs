@@ -35,6 +35,7 @@ macro_rules! words {
         }
     )+};
 }
+pub(super) use words;
 
 /// A word that names nothing known; the text says what it should have named.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -177,6 +178,26 @@ impl OrderStatus {
         matches!(self, OrderStatus::Queued | OrderStatus::Pending | OrderStatus::Closing)
     }
 
+    /// Whether an order may go from this state to that one. `paid` is final for a payment, and beats every other state; a payout that was paid
+    /// may still come back.
+    pub const fn may_become(self, next: OrderStatus) -> bool {
+        use OrderStatus as S;
+        match self {
+            S::AwaitingApproval => matches!(next, S::Queued | S::Cancelled),
+            S::Queued => !matches!(next, S::AwaitingApproval | S::Queued | S::Returned),
+            S::Pending => matches!(next, S::Closing | S::Paid | S::Closed | S::Failed),
+            S::Closing => matches!(next, S::Paid | S::Closed | S::Failed),
+            S::Closed => matches!(next, S::Paid),
+            // A payout that failed stays so; a payment that was said to have failed and is there all the same is paid.
+            S::Failed => matches!(next, S::Paid),
+            S::Processing | S::WaitConfirm | S::Cancelling => {
+                matches!(next, S::Processing | S::WaitConfirm | S::Cancelling | S::Paid | S::Failed | S::Cancelled)
+            }
+            S::Paid => matches!(next, S::Returned),
+            S::Cancelled | S::Returned => false,
+        }
+    }
+
     /// Whether a payout may still be in flight.
     pub const fn is_open_payout(self) -> bool {
         matches!(
@@ -187,6 +208,21 @@ impl OrderStatus {
                 | OrderStatus::WaitConfirm
                 | OrderStatus::Cancelling
         )
+    }
+}
+
+impl RefundStatus {
+    /// Whether a refund may go from this state to that one. `succeeded` is final; one that was said to have failed and has reached the payer
+    /// all the same has succeeded.
+    pub const fn may_become(self, next: RefundStatus) -> bool {
+        use RefundStatus as R;
+        match self {
+            R::Queued => !matches!(next, R::Queued),
+            R::Processing => matches!(next, R::Succeeded | R::Failed | R::Abnormal),
+            R::Abnormal => matches!(next, R::Processing | R::Succeeded | R::Failed),
+            R::Failed => matches!(next, R::Succeeded),
+            R::Succeeded => false,
+        }
     }
 }
 

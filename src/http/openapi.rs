@@ -61,6 +61,17 @@ fn operation<S: Edge>(route: &Route<S>, draft: &Draft) -> Value {
     }
     let mut responses = Map::new();
     responses.insert(draft.status.to_string(), good(draft));
+    if let Some(data) = &draft.accepted {
+        let schema = json!({
+            "type": "object",
+            "required": ["code", "message", "data"],
+            "properties": {"code": {"type": "integer", "const": 202}, "message": {"type": "string"}, "data": data},
+        });
+        responses.insert(
+            "202".to_owned(),
+            json!({"description": "已受理", "content": {"application/json": {"schema": schema}}}),
+        );
+    }
     for status in refusals(route, draft, writes) {
         responses.insert(status.to_string(), refusal(status));
     }
@@ -73,6 +84,9 @@ fn operation<S: Edge>(route: &Route<S>, draft: &Draft) -> Value {
     });
     if let Some(schema) = &draft.body {
         operation["requestBody"] = json!({"required": true, "content": {"application/json": {"schema": schema}}});
+    }
+    if !draft.body_media.is_empty() {
+        operation["requestBody"] = json!({"required": true, "content": files(draft.body_media)});
     }
     match route.access {
         Access::Public | Access::Relay => operation["security"] = json!([]),
@@ -89,7 +103,15 @@ fn operation<S: Edge>(route: &Route<S>, draft: &Draft) -> Value {
     operation
 }
 
+/// The content of a body that is a file of one of these types.
+fn files(media: &[&str]) -> Value {
+    media.iter().map(|media| ((*media).to_owned(), json!({"schema": {"type": "string", "format": "binary"}}))).collect()
+}
+
 fn good(draft: &Draft) -> Value {
+    if !draft.answer_media.is_empty() {
+        return json!({"description": "成功", "content": files(draft.answer_media)});
+    }
     match &draft.answer {
         Some(schema) => json!({"description": "成功", "content": {"application/json": {"schema": schema}}}),
         None => json!({"description": "成功", "content": {"*/*": {}}}),
@@ -98,7 +120,7 @@ fn good(draft: &Draft) -> Value {
 
 /// The statuses that a route may refuse with.
 fn refusals<S>(route: &Route<S>, draft: &Draft, writes: bool) -> Vec<u16> {
-    if draft.answer.is_none() {
+    if draft.answer.is_none() && draft.answer_media.is_empty() {
         return vec![404, 500];
     }
     let mut statuses = vec![];
@@ -113,7 +135,7 @@ fn refusals<S>(route: &Route<S>, draft: &Draft, writes: bool) -> Vec<u16> {
         statuses.push(403);
     }
     statuses.push(404);
-    if draft.body.is_some() {
+    if draft.body.is_some() || !draft.body_media.is_empty() {
         statuses.extend([408, 413, 415]);
     }
     if writes {

@@ -12,7 +12,7 @@ mod embedded {
 
 /// The tables whose every change travels to the center. Sessions, bind codes, answers kept for a day, search terms, totals
 /// and the facts in `site` are this box's own affair or follow from the others.
-pub const TRAVELLING: [&str; 28] = [
+pub const TRAVELLING: [&str; 30] = [
     "roles",
     "role_permissions",
     "users",
@@ -41,6 +41,8 @@ pub const TRAVELLING: [&str; 28] = [
     "salaries",
     "reconciliations",
     "reconciliation_differences",
+    "payroll_files",
+    "payroll_file_orders",
 ];
 
 /// The newest version that this program knows.

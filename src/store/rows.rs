@@ -8,12 +8,14 @@ use crate::domain::appointments::AppointmentStatus;
 use crate::domain::attendance::{DayStatus, PunchType};
 use crate::domain::ids::{
     AnomalyId, AppointmentId, AttendanceId, AuditId, CallbackId, CustomerId, DifferenceId, DishId, EmployeeId, MenuId,
-    NotificationId, PayeeId, PaymentOrderId, PunchId, ReconciliationId, RefundId, RoleId, SalaryId, SupplierId,
-    TransactionId, UserId,
+    NotificationId, PayeeId, PaymentOrderId, PayrollFileId, PunchId, ReconciliationId, RefundId, RoleId, SalaryId,
+    SupplierId, TransactionId, UserId,
 };
 use crate::domain::menus::Meal;
 use crate::domain::money::Fen;
+use crate::domain::payment_anomalies::AnomalyKind;
 use crate::domain::payments::{Channel, OrderNo, OrderStatus, OrderType, PaymentMethod, RefundStatus, Trade};
+use crate::domain::salaries::{NotAPayPeriod, PayPeriod};
 use crate::domain::status::Status;
 use crate::domain::time::Instant;
 use crate::domain::transactions::Direction;
@@ -49,6 +51,7 @@ stored_as_integer!(
     NotificationId,
     PayeeId,
     PaymentOrderId,
+    PayrollFileId,
     PunchId,
     ReconciliationId,
     RefundId,
@@ -94,6 +97,7 @@ macro_rules! stored_as_word {
 }
 
 stored_as_word!(
+    AnomalyKind,
     AppointmentStatus,
     Channel,
     Direction,
@@ -107,6 +111,18 @@ stored_as_word!(
     Status,
     Trade,
 );
+
+impl ToSql for PayPeriod {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::from(self.to_string()))
+    }
+}
+
+impl FromSql for PayPeriod {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        value.as_str()?.parse().map_err(|error: NotAPayPeriod| FromSqlError::Other(Box::new(error)))
+    }
+}
 
 impl ToSql for DayStatus {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {

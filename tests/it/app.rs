@@ -208,6 +208,13 @@ impl TestApp {
         Reply { status, headers, text: String::from_utf8(bytes.to_vec()).unwrap() }
     }
 
+    /// A request whose answer is a file.
+    pub async fn file(&self, request: Request<Body>) -> (u16, HeaderMap, Vec<u8>) {
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        (status, headers, response.into_body().collect().await.unwrap().to_bytes().to_vec())
+    }
+
     /// A request with this token.
     pub async fn by(&self, token: &str, method: Method, path: &str, body: Option<Value>) -> Reply {
         self.send(method, path, &[("authorization", &format!("Bearer {token}"))], body).await
