@@ -102,10 +102,22 @@ export class AlipayBills extends Bills {
         const tail = [`#导出时间：[${spaced(this.world.now())}]`];
         const file = (lines) => new Uint8Array(iconv.encode(`${[...head, ...lines, ...tail].join('\r\n')}\r\n`, 'gbk'));
         const base = `${alipaySellerId}0156_${year}${month}${day}_${name}`;
-        // The names are in GBK too, which a ZIP does not say; whoever unpacks by name is in for a surprise.
-        const gbk = (text) => iconv.encode(text, 'gbk').toString('latin1');
-        return Buffer.from(zipSync({ [gbk(`${base}.csv`)]: file(details), [gbk(`${base}(汇总).csv`)]: file(summary) }, { mtime: new Date(2020, 0, 1) }));
+        return zipped([[`${base}.csv`, file(details)], [`${base}(汇总).csv`, file(summary)]]);
     }
+}
+
+// The names are in GBK, which the ZIP does not say. The package writes UTF-8 only, so names of the same length stand in for them at first.
+function zipped(files) {
+    const named = files.map(([name, content], index) => {
+        const bytes = iconv.encode(name, 'gbk');
+        return { bytes, placeholder: 'AB'[index].repeat(bytes.length), content };
+    });
+    const entries = Object.fromEntries(named.map(({ placeholder, content }) => [placeholder, content]));
+    const archive = Buffer.from(zipSync(entries, { mtime: new Date(2020, 0, 1) }));
+    for (const { bytes, placeholder } of named) {
+        for (let at = archive.indexOf(placeholder); at >= 0; at = archive.indexOf(placeholder, at)) bytes.copy(archive, at);
+    }
+    return archive;
 }
 
 function tradeCells(row) {
