@@ -11,8 +11,10 @@ mod employees;
 mod menus;
 pub mod notifications;
 mod payees;
+mod payment_anomalies;
 mod payouts;
 mod payroll_files;
+mod reconciliations;
 mod reports;
 mod roles;
 mod salaries;
@@ -38,8 +40,10 @@ pub fn routes() -> Vec<Route> {
         menus::routes(),
         notifications::routes(),
         payees::routes(),
+        payment_anomalies::routes(),
         payouts::routes(),
         payroll_files::routes(),
+        reconciliations::routes(),
         reports::routes(),
         roles::routes(),
         salaries::routes(),
