@@ -12,6 +12,7 @@ mod menus;
 pub mod notifications;
 mod payees;
 mod payment_anomalies;
+pub mod payments;
 mod payouts;
 mod payroll_files;
 mod reconciliations;
@@ -41,6 +42,7 @@ pub fn routes() -> Vec<Route> {
         notifications::routes(),
         payees::routes(),
         payment_anomalies::routes(),
+        payments::routes(),
         payouts::routes(),
         payroll_files::routes(),
         reconciliations::routes(),
