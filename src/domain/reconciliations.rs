@@ -232,8 +232,7 @@ pub fn gather(lines: impl IntoIterator<Item = Line>) -> BTreeMap<Key, Line> {
 /// Compares a bill with the books: `facts` are those whose numbers are on it and those of the window; `elsewhere` are movements that another
 /// bill of the platform has.
 pub fn compare(lines: &BTreeMap<Key, Line>, facts: &[Fact], window: Window, elsewhere: &BTreeSet<Key>) -> Comparison {
-    let known: BTreeMap<Key, &Fact> =
-        facts.iter().map(|fact| ((fact.movement, fact.number.clone()), fact)).collect();
+    let known: BTreeMap<Key, &Fact> = facts.iter().map(|fact| ((fact.movement, fact.number.clone()), fact)).collect();
     // The bills of wallets have no payouts: one that has none says nothing of them.
     let speaks_of_transfers = lines.keys().any(|(movement, _)| *movement == Movement::Transfer);
     let mut found = Comparison::default();
@@ -322,7 +321,11 @@ mod tests {
         Fact { movement, number: number.to_owned(), amount: Fen(fen), settled_at }
     }
 
-    fn findings(lines: Vec<Line>, facts: &[Fact], elsewhere: &BTreeSet<Key>) -> Vec<(String, DifferenceClass, Finding)> {
+    fn findings(
+        lines: Vec<Line>,
+        facts: &[Fact],
+        elsewhere: &BTreeSet<Key>,
+    ) -> Vec<(String, DifferenceClass, Finding)> {
         let found = compare(&gather(lines), facts, window(), elsewhere).discrepancies;
         found.into_iter().map(|found| (found.number.clone(), found.class(), found.finding)).collect()
     }

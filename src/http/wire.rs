@@ -21,8 +21,8 @@ use crate::domain::appointments::AppointmentStatus;
 use crate::domain::attendance::PunchType;
 use crate::domain::audit::Action;
 use crate::domain::ids::{
-    AnomalyId, AppointmentId, AttendanceId, CustomerId, DifferenceId, DishId, EmployeeId, ID_MAX, MenuId, NotificationId,
-    PayrollFileId, ReconciliationId, RoleId, SalaryId, SupplierId, TransactionId, UserId,
+    AnomalyId, AppointmentId, AttendanceId, CustomerId, DifferenceId, DishId, EmployeeId, ID_MAX, MenuId,
+    NotificationId, PayrollFileId, ReconciliationId, RoleId, SalaryId, SupplierId, TransactionId, UserId,
 };
 use crate::domain::menus::Meal;
 use crate::domain::money::Fen;

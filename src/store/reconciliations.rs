@@ -152,7 +152,8 @@ pub fn list(tx: &ReadTx<'_>, filter: &ReconciliationFilter, page: Page) -> Resul
 
 /// Those of a platform that have open differences, the oldest first.
 pub fn with_differences(tx: &ReadTx<'_>, channel: Channel) -> Result<Vec<Reconciliation>> {
-    let sql = format!("select {COLUMNS} from reconciliations where status = 'different' and channel = ?1 order by date");
+    let sql =
+        format!("select {COLUMNS} from reconciliations where status = 'different' and channel = ?1 order by date");
     let mut statement = tx.connection.prepare_cached(&sql)?;
     let rows = statement.query_map([channel], read)?.collect::<rusqlite::Result<_>>()?;
     Ok(rows)
@@ -222,7 +223,8 @@ pub fn facts_within(tx: &ReadTx<'_>, channel: Channel, window: Window) -> Result
                   where paid_at >= ?1 and paid_at < ?2 and payment_method = ?3
                       and trade in ('native', 'jsapi', 'qr', 'transfer') and status in ('paid', 'returned')";
     // What a person gave back by hand is on no bill.
-    let refunds = "select 'refund' as movement, refund.out_no as number, refund.amount_fen, refund.succeeded_at as settled_at
+    let refunds =
+        "select 'refund' as movement, refund.out_no as number, refund.amount_fen, refund.succeeded_at as settled_at
                    from payment_refunds as refund join payment_orders as paid on paid.id = refund.order_id
                    where refund.succeeded_at >= ?1 and refund.succeeded_at < ?2 and paid.payment_method = ?3
                        and refund.status = 'succeeded' and refund.reference is null";

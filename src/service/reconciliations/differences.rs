@@ -94,9 +94,7 @@ fn ask_platform(tx: &WriteTx<'_>, discrepancy: &Discrepancy) -> Result<()> {
         Movement::Payment | Movement::Transfer => {
             payment_orders::find_by_out_number(tx, &number)?.map(|order| Subject::Order(order.id))
         }
-        Movement::Refund => {
-            payment_refunds::find_by_out_number(tx, &number)?.map(|refund| Subject::Refund(refund.id))
-        }
+        Movement::Refund => payment_refunds::find_by_out_number(tx, &number)?.map(|refund| Subject::Refund(refund.id)),
     };
     match subject {
         Some(subject) => payment_tasks::wake(tx, subject, tx.now),

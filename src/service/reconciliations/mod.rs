@@ -127,9 +127,9 @@ async fn ask(db: &Db, platforms: &Forwarder, channel: Channel, date: Date) -> Re
         }
         Ok(Outcome::Bill(Bill::Empty)) => Ok(Answer::Said(Vec::new(), None)),
         Ok(Outcome::Bill(Bill::NotReady)) => Ok(Answer::NotHere("平台尚未生成账单".to_owned())),
-        Ok(
-            Outcome::Created { .. } | Outcome::Payment(_) | Outcome::Refund(_) | Outcome::Transfer(_),
-        ) => Ok(Answer::NotHere("平台的回答不是账单".to_owned())),
+        Ok(Outcome::Created { .. } | Outcome::Payment(_) | Outcome::Refund(_) | Outcome::Transfer(_)) => {
+            Ok(Answer::NotHere("平台的回答不是账单".to_owned()))
+        }
         Err(Trouble::Refused { refusal: Refusal::Configuration, code, .. }) if NO_PLATFORM.contains(&&*code) => {
             Ok(Answer::NoPlatform)
         }
