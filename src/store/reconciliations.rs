@@ -150,12 +150,14 @@ pub fn list(tx: &ReadTx<'_>, filter: &ReconciliationFilter, page: Page) -> Resul
         .list(tx, (COLUMNS, "reconciliations", "date desc, id desc"), page, |row| Ok(read(row)?))
 }
 
-/// Those of a platform that have open differences, the oldest first.
-pub fn with_differences(tx: &ReadTx<'_>, channel: Channel) -> Result<Vec<Reconciliation>> {
-    let sql =
-        format!("select {COLUMNS} from reconciliations where status = 'different' and channel = ?1 order by date");
+/// The days of a platform that were compared and have open differences or are no older than this one, the oldest first.
+pub fn to_review(tx: &ReadTx<'_>, channel: Channel, since: Date) -> Result<Vec<Reconciliation>> {
+    let sql = format!(
+        "select {COLUMNS} from reconciliations
+         where channel = ?1 and status <> 'waiting' and (status = 'different' or date >= ?2) order by date"
+    );
     let mut statement = tx.connection.prepare_cached(&sql)?;
-    let rows = statement.query_map([channel], read)?.collect::<rusqlite::Result<_>>()?;
+    let rows = statement.query_map((channel, Day(since)), read)?.collect::<rusqlite::Result<_>>()?;
     Ok(rows)
 }
 

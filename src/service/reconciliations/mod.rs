@@ -19,7 +19,7 @@ use crate::domain::payments::{Channel, OrderNo};
 use crate::domain::reconciliations::{
     Comparison, DAYS_BACK, Line, Movement, ReconciliationStatus, Window, compare, day_in_china, gather, newest_day,
 };
-use crate::domain::time::check_period;
+use crate::domain::time::{DAY_MS, check_period};
 use crate::error::{Error, Result};
 use crate::payments::forwarder::Forwarder;
 use crate::payments::signing::sha256_hex;
@@ -48,7 +48,7 @@ enum Answer {
     NoPlatform,
 }
 
-/// Fetches the bills that should be there and are not, the oldest first, and looks at what was different before.
+/// Fetches the bills that should be there and are not, the oldest first, and looks again at what was compared before.
 ///
 /// # Errors
 /// When the database or the disk fails.
@@ -59,7 +59,7 @@ pub async fn run_due(db: &Db, platforms: &Forwarder) -> Result<()> {
                 break;
             }
         }
-        db.write(move |tx| review_open(tx, channel)).await?;
+        db.write(move |tx| review_again(tx, channel)).await?;
     }
     Ok(())
 }
@@ -179,7 +179,7 @@ pub fn take(
     let after = Reconciliation { sha256, last_error: None, ..before.clone() };
     let after = review(tx, &before, after)?;
     // What another day lacked may be here.
-    review_open(tx, channel)?;
+    review_again(tx, channel)?;
     Ok(reconciliations::find(tx, after.id)?.unwrap_or(after))
 }
 
@@ -238,12 +238,13 @@ fn is_of_another_site(line: &Line, own: i64) -> bool {
     line.number.parse::<OrderNo>().is_ok_and(|number| number.site() != 0 && number.site() != own)
 }
 
-/// Looks again at what is different on a platform's days.
+/// Looks again at a platform's days that are different, and at those of the last week: what happened on them may only be known since.
 ///
 /// # Errors
 /// When the database fails.
-pub fn review_open(tx: &WriteTx<'_>, channel: Channel) -> Result<()> {
-    for row in reconciliations::with_differences(tx, channel)? {
+pub fn review_again(tx: &WriteTx<'_>, channel: Channel) -> Result<()> {
+    let since = day_in_china(tx.now.plus_ms(-DAYS_BACK * DAY_MS));
+    for row in reconciliations::to_review(tx, channel, since)? {
         // A box that was restored from the center has the outcome of a bill, and not what it said.
         let is_restored = row.rows_total > 0 && reconciliations::lines(tx, row.id)?.is_empty();
         if !is_restored {
