@@ -30,6 +30,7 @@ mod platform;
 mod platform_selftest;
 mod process;
 mod proxy;
+mod reconciliations;
 mod relay;
 mod relay_core;
 mod schedule;
