@@ -9,6 +9,7 @@ pub mod forwarder;
 pub mod gateways;
 pub mod http;
 pub mod keys;
+pub mod relayed;
 pub mod signing;
 pub mod wechat;
 
