@@ -49,7 +49,6 @@ create table if not exists `payment_refunds` (
     `amount` decimal(14,2),
     `reason` mediumtext,
     `status` varchar(255),
-    `request` mediumtext,
     `platform_no` varchar(255),
     `reference` varchar(255),
     `failure` mediumtext,

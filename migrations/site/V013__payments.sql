@@ -17,7 +17,7 @@ create table payment_orders (
     status text not null constraint payment_orders_status_known check (status in (
         'awaiting_approval', 'queued', 'pending', 'closing', 'paid', 'closed', 'failed',
         'processing', 'wait_confirm', 'cancelling', 'cancelled', 'returned')),
-    -- The first request to the platform, word for word, sealed: a repeat must be the same.
+    -- What the first request to the platform holds beside this row, sealed: a repeat must be the same.
     request text,
     payment_url text,
     -- What the mini-program hands to WeChat to pay or to accept a payout, JSON, sealed.
@@ -78,7 +78,6 @@ create table payment_refunds (
     reason text not null,
     status text not null constraint payment_refunds_status_known
         check (status in ('queued', 'processing', 'succeeded', 'failed', 'abnormal')),
-    request text,
     platform_no text,
     -- How the money went back, for a refund that a person made by hand.
     reference text,
@@ -134,6 +133,8 @@ create table payment_anomalies (
 ) strict;
 create index payment_anomalies_by_time on payment_anomalies (created_at, id);
 create index payment_anomalies_open on payment_anomalies (created_at, id) where resolved_at is null;
+-- How many of a kind wait, and whether this very one does, is asked each time that one is recorded.
+create index payment_anomalies_open_by_kind on payment_anomalies (kind, channel, number) where resolved_at is null;
 
 -- What the program has to ask or tell a platform next. Made anew from the orders and refunds when it is lost, so it does not travel.
 create table payment_tasks (
@@ -141,6 +142,8 @@ create table payment_tasks (
     subject_id integer not null,
     due_at integer not null,
     tries integer not null,
+    -- When the platform was last asked or told something about it.
+    asked_at integer,
     last_error text,
     primary key (kind, subject_id)
 ) strict, without rowid;

@@ -10,6 +10,7 @@ pub mod ids;
 pub mod menus;
 pub mod money;
 pub mod payees;
+pub mod payment_anomalies;
 pub mod payments;
 pub mod payouts;
 pub mod phone;

@@ -35,6 +35,7 @@ macro_rules! words {
         }
     )+};
 }
+pub(super) use words;
 
 /// A word that names nothing known; the text says what it should have named.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

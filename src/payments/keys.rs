@@ -172,3 +172,91 @@ fn bare(text: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
 fn unreadable(key: &'static str, path: &Path, error: &io::Error) -> BadKey {
     BadKey { key, problem: format!("{} can't be read: {error}", path.display()) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PEM: &[u8] = include_bytes!("../../tests/fixtures/wechat_pay/documented_merchant_key.pem");
+    const PUBLIC_PEM: &[u8] = include_bytes!("../../tests/fixtures/wechat_pay/documented_public_key.pem");
+    const CERTIFICATE_PEM: &[u8] = include_bytes!("../../tests/fixtures/wechat_pay/sdk_certificate.pem");
+
+    fn base64_of(pem: &[u8]) -> String {
+        str::from_utf8(pem).unwrap().lines().filter(|line| !line.starts_with('-')).collect()
+    }
+
+    /// The PKCS#1 key inside the PKCS#8 one: what follows its 26 bytes of header.
+    fn pkcs1() -> String {
+        STANDARD.encode(&STANDARD.decode(base64_of(PEM)).unwrap()[26..])
+    }
+
+    fn write(mode: u32, text: &[u8]) -> tempfile::NamedTempFile {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), text).unwrap();
+        fs::set_permissions(file.path(), fs::Permissions::from_mode(mode)).unwrap();
+        file
+    }
+
+    #[test]
+    fn a_private_key_is_read_in_every_form() {
+        let signature = parse_signing_key(PEM).unwrap().sign(b"same");
+        let pkcs1_pem = format!("-----BEGIN RSA PRIVATE KEY-----\n{}\n-----END RSA PRIVATE KEY-----\n", pkcs1());
+        let broken = base64_of(PEM).replace("Mk5E", "Mk5E\r\n ");
+        for text in [&base64_of(PEM), &pkcs1(), &pkcs1_pem, &broken] {
+            assert_eq!(parse_signing_key(text.as_bytes()).unwrap().sign(b"same"), signature);
+        }
+    }
+
+    #[test]
+    fn a_public_key_is_read_in_every_form() {
+        let key = parse_verifying_key(PUBLIC_PEM).unwrap();
+        assert_eq!(parse_verifying_key(base64_of(PUBLIC_PEM).as_bytes()), Ok(key.clone()));
+        let certified = parse_verifying_key(CERTIFICATE_PEM).unwrap();
+        assert_eq!(parse_certificates(CERTIFICATE_PEM).unwrap()[0].verifying_key(), Ok(certified.clone()));
+        assert_ne!(certified, key);
+    }
+
+    #[test]
+    fn a_file_of_another_kind_is_named_for_what_it_is() {
+        let problem = |text| parse_signing_key(text).unwrap_err();
+        assert!(problem(PUBLIC_PEM).contains("it holds a public key"));
+        assert!(problem(CERTIFICATE_PEM).contains("it holds a certificate"));
+        assert!(
+            problem(b"-----BEGIN ENCRYPTED PRIVATE KEY-----\nAA==\n-----END ENCRYPTED PRIVATE KEY-----\n")
+                .contains("password")
+        );
+        assert!(parse_verifying_key(PEM).unwrap_err().contains("it holds a private key"));
+        assert!(parse_certificates(PUBLIC_PEM).err().is_some_and(|problem| problem.contains("it holds a public key")));
+    }
+
+    #[test]
+    fn rubbish_is_no_key() {
+        for text in [&b""[..], b"-----BEGIN", b"\xff\xfe", b"AAAA", b"not a key", &PEM[..900]] {
+            assert!(parse_signing_key(text).is_err() && parse_verifying_key(text).is_err());
+            assert!(parse_certificates(text).is_err());
+        }
+    }
+
+    #[test]
+    fn a_private_file_that_others_may_read_is_refused() {
+        for mode in [0o640, 0o604, 0o644, 0o660] {
+            let file = write(mode, PEM);
+            let refused = signing_key("alipay_private_key", file.path()).unwrap_err().to_string();
+            assert!(refused.starts_with("alipay_private_key: others may read"), "{refused}");
+            assert!(refused.contains(&format!("{mode:o}")) && refused.ends_with("it must be 600"), "{refused}");
+        }
+        for mode in [0o600, 0o400] {
+            assert!(signing_key("alipay_private_key", write(mode, PEM).path()).is_ok());
+        }
+        assert!(verifying_key("alipay_public_key", write(0o644, PUBLIC_PEM).path()).is_ok());
+    }
+
+    #[test]
+    fn a_missing_file_and_one_without_a_key_are_named() {
+        let missing = signing_key("unionpay_private_key", Path::new("/nowhere/key.pem")).unwrap_err().to_string();
+        assert!(missing.starts_with("unionpay_private_key: /nowhere/key.pem can't be read"), "{missing}");
+        let file = write(0o600, b"MIIsecret");
+        let refused = signing_key("unionpay_private_key", file.path()).unwrap_err().to_string();
+        assert!(!refused.contains("MIIsecret"), "{refused}");
+    }
+}

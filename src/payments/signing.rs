@@ -81,6 +81,11 @@ impl VerifyingKey {
         Some(Self { key, der })
     }
 
+    /// The SubjectPublicKeyInfo.
+    pub fn der(&self) -> &[u8] {
+        &self.der
+    }
+
     /// Whether the Base64 signature is the message's; what is not Base64 is none.
     pub fn verify(&self, message: &[u8], signature: &str) -> bool {
         STANDARD.decode(signature).is_ok_and(|signature| self.key.verify_sig(message, &signature).is_ok())
@@ -131,4 +136,74 @@ pub fn hex(bytes: &[u8]) -> String {
         .flat_map(|byte| [byte >> 4, byte & 15])
         .map(|half| char::from(b"0123456789abcdef"[usize::from(half)]))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_lc_rs::encoding::{AsDer as _, Pkcs8V1Der};
+    use aws_lc_rs::rsa::{KeySize, OaepPrivateDecryptingKey, PrivateDecryptingKey};
+
+    use super::*;
+
+    /// A new key, in PKCS#8.
+    fn new_key() -> Vec<u8> {
+        let key = PrivateDecryptingKey::generate(KeySize::Rsa2048).unwrap();
+        let der: Pkcs8V1Der<'_> = key.as_der().unwrap();
+        der.as_ref().to_vec()
+    }
+
+    #[test]
+    fn a_signature_fits_its_message_and_key_alone() {
+        let (key, other) = (SigningKey::from_der(&new_key()).unwrap(), SigningKey::from_der(&new_key()).unwrap());
+        let signature = key.sign(b"message");
+        assert!(key.verifying_key().verify(b"message", &signature));
+        assert!(!key.verifying_key().verify(b"Message", &signature));
+        assert!(!other.verifying_key().verify(b"message", &signature));
+        assert!(key.verifying_key() != other.verifying_key());
+    }
+
+    #[test]
+    fn what_is_no_base64_is_no_signature() {
+        let key = SigningKey::from_der(&new_key()).unwrap();
+        let unpadded = key.sign(b"message").trim_end_matches('=').to_owned();
+        for signature in ["", "=", "WECHATPAY/SIGNTEST/é", "\0", "AAAA", &unpadded] {
+            assert!(!key.verifying_key().verify(b"message", signature), "{signature:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_encrypted_opens_with_the_private_key() {
+        let der = new_key();
+        let sealed = SigningKey::from_der(&der).unwrap().verifying_key().encrypt("张三".as_bytes()).unwrap();
+        let key = OaepPrivateDecryptingKey::new(PrivateDecryptingKey::from_pkcs8(&der).unwrap()).unwrap();
+        let mut text = vec![0; key.min_output_size()];
+        let text = key.decrypt(&OAEP_SHA1_MGF1SHA1, &STANDARD.decode(sealed).unwrap(), &mut text, None).unwrap();
+        assert_eq!(str::from_utf8(text), Ok("张三"));
+    }
+
+    #[test]
+    fn what_is_too_long_is_not_encrypted() {
+        let key = SigningKey::from_der(&new_key()).unwrap().verifying_key();
+        assert!(key.encrypt(&[b'a'; 214]).is_ok());
+        assert_eq!(key.encrypt(&[b'a'; 215]), Err(TooLong));
+    }
+
+    #[test]
+    fn a_key_is_never_shown() {
+        let key = SigningKey::from_der(&new_key()).unwrap();
+        assert_eq!(format!("{key:?} {:?}", key.verifying_key()), "SigningKey(..) VerifyingKey(..)");
+    }
+
+    #[test]
+    fn digests_are_those_of_the_standards() {
+        assert_eq!(sha1_hex(b"abc"), "a9993e364706816aba3e25717850c26c9cd0d89d");
+        assert_eq!(md5_hex(b"abc"), "900150983cd24fb0d6963f7d28e17f72");
+        assert_eq!(sha256_hex(b"abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    }
+
+    #[test]
+    fn a_word_is_32_letters_and_digits_and_comes_once() {
+        let (first, second) = (random_word(), random_word());
+        assert!(first.len() == 32 && first.bytes().all(|byte| byte.is_ascii_alphanumeric()) && first != second);
+    }
 }

@@ -16,6 +16,7 @@ pub mod menus;
 pub mod notifications;
 pub mod passwords;
 pub mod payees;
+pub mod payments;
 pub mod payouts;
 pub mod payroll_files;
 pub mod reports;

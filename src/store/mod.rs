@@ -22,6 +22,7 @@ pub mod notifications;
 pub mod open;
 pub mod page;
 pub mod payees;
+pub mod payment_anomalies;
 pub mod payment_callbacks;
 pub mod payment_entries;
 pub mod payment_orders;

@@ -1,6 +1,5 @@
 //! Statements on `payment_orders`.
 
-use jiff::civil::Date;
 use rusqlite::{OptionalExtension, Row, named_params};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -320,12 +319,6 @@ pub fn kept<T: DeserializeOwned>(tx: &ReadTx<'_>, id: PaymentOrderId, what: Seal
     let Some(sealed) = sealed else { return Ok(None) };
     let text = tx.vault.open(Place { table: NOUN, column: what.column(), id: id.get() }, &sealed)?;
     serde_json::from_str(&text).map(Some).map_err(|error| Error::Corrupt(format!("order {id}: {error}")))
-}
-
-/// The start of the day after this one and of this one, as bounds of a filter.
-pub fn of_day(tx: &ReadTx<'_>, day: Date) -> Option<(Instant, Instant)> {
-    let start = |day: Date| tx.zone.instant(day.at(0, 0, 0, 0));
-    Some((start(day)?, start(day.tomorrow().ok()?)?))
 }
 
 fn read(row: &Row<'_>) -> rusqlite::Result<PaymentOrder> {

@@ -1,10 +1,7 @@
 //! Statements on `payment_refunds`.
 
 use rusqlite::{OptionalExtension, Row, named_params};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 
-use super::vault::Place;
 use super::{ReadTx, WriteTx};
 use crate::domain::ids::{PaymentOrderId, RefundId, UserId};
 use crate::domain::money::Fen;
@@ -15,7 +12,7 @@ use crate::error::{Error, Result};
 /// The noun's name in tables and audit rows.
 pub const NOUN: &str = "payment_refunds";
 
-/// A row, without what is sealed in it.
+/// A row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refund {
     /// Identity.
@@ -164,28 +161,6 @@ pub fn without_task(tx: &ReadTx<'_>) -> Result<Vec<RefundId>> {
     let mut statement = tx.connection.prepare_cached(sql)?;
     let ids = statement.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
     Ok(ids)
-}
-
-const fn place(id: RefundId) -> Place<'static> {
-    Place { table: NOUN, column: "request", id: id.get() }
-}
-
-/// Seals the first request to the platform.
-pub fn keep_request<T: Serialize>(tx: &WriteTx<'_>, id: RefundId, request: &T) -> Result<()> {
-    let text = serde_json::to_string(request).map_err(|error| Error::Corrupt(error.to_string()))?;
-    let sealed = tx.vault.seal(place(id), &text)?;
-    tx.connection.prepare_cached("update payment_refunds set request = ?2 where id = ?1")?.execute((id, sealed))?;
-    Ok(())
-}
-
-/// The first request to the platform, if there was one.
-pub fn request<T: DeserializeOwned>(tx: &ReadTx<'_>, id: RefundId) -> Result<Option<T>> {
-    let sql = "select request from payment_refunds where id = ?1";
-    let sealed: Option<String> =
-        tx.connection.prepare_cached(sql)?.query_row([id], |row| row.get(0)).optional()?.flatten();
-    let Some(sealed) = sealed else { return Ok(None) };
-    let text = tx.vault.open(place(id), &sealed)?;
-    serde_json::from_str(&text).map(Some).map_err(|error| Error::Corrupt(format!("refund {id}: {error}")))
 }
 
 fn read(row: &Row<'_>) -> rusqlite::Result<Refund> {

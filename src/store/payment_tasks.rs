@@ -1,6 +1,5 @@
 //! Statements on `payment_tasks`: what a platform has to be asked or told next, and when.
 
-use rusqlite::types::{ToSql, ToSqlOutput};
 use rusqlite::{OptionalExtension, Row};
 
 use super::{ReadTx, WriteTx};
@@ -42,31 +41,39 @@ pub struct Task {
     pub due_at: Instant,
     /// How often it was tried since the subject last changed.
     pub tries: u32,
+    /// When the platform was last asked or told something.
+    pub asked_at: Option<Instant>,
     /// What came of the last try, when nothing good.
     pub last_error: Option<String>,
 }
 
-struct Tries(u32);
-
-impl ToSql for Tries {
-    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        Ok(ToSqlOutput::from(i64::from(self.0)))
-    }
-}
-
-/// Sets the subject's task, new or not.
-pub fn set(tx: &WriteTx<'_>, task: &Task) -> Result<()> {
-    let sql = "insert into payment_tasks (kind, subject_id, due_at, tries, last_error) values (?1, ?2, ?3, ?4, ?5)
-               on conflict (kind, subject_id) do update set due_at = excluded.due_at, tries = excluded.tries,
-                   last_error = excluded.last_error";
-    let (kind, id) = (task.subject.kind(), task.subject.id());
-    tx.connection.prepare_cached(sql)?.execute((kind, id, task.due_at, Tries(task.tries), &task.last_error))?;
+/// Has the subject looked after from this moment on, as if for the first time.
+pub fn wake(tx: &WriteTx<'_>, subject: Subject, due_at: Instant) -> Result<()> {
+    let sql = "insert into payment_tasks (kind, subject_id, due_at, tries) values (?1, ?2, ?3, 0)
+               on conflict (kind, subject_id) do update set due_at = excluded.due_at, tries = 0, last_error = null";
+    tx.connection.prepare_cached(sql)?.execute((subject.kind(), subject.id(), due_at))?;
     Ok(())
 }
 
-/// Has the subject looked after from this moment on, as if for the first time.
-pub fn wake(tx: &WriteTx<'_>, subject: Subject, due_at: Instant) -> Result<()> {
-    set(tx, &Task { subject, due_at, tries: 0, last_error: None })
+/// Notes that the platform is being asked; it is asked again at this moment if nobody says what came of it.
+pub fn take(tx: &WriteTx<'_>, task: &Task, again_at: Instant) -> Result<()> {
+    let sql = "update payment_tasks set due_at = ?3, tries = tries + 1, asked_at = ?4 where kind = ?1 and subject_id = ?2";
+    tx.connection.prepare_cached(sql)?.execute((task.subject.kind(), task.subject.id(), again_at, tx.now))?;
+    Ok(())
+}
+
+/// Has the platform asked at this moment, unless the task is gone meanwhile.
+pub fn put_off(tx: &WriteTx<'_>, subject: Subject, due_at: Instant, last_error: Option<String>) -> Result<()> {
+    let sql = "update payment_tasks set due_at = ?3, last_error = ?4 where kind = ?1 and subject_id = ?2";
+    tx.connection.prepare_cached(sql)?.execute((subject.kind(), subject.id(), due_at, last_error))?;
+    Ok(())
+}
+
+/// Has the platform asked now, out of turn.
+pub fn hurry(tx: &WriteTx<'_>, subject: Subject) -> Result<()> {
+    let sql = "update payment_tasks set due_at = ?3 where kind = ?1 and subject_id = ?2";
+    tx.connection.prepare_cached(sql)?.execute((subject.kind(), subject.id(), tx.now))?;
+    Ok(())
 }
 
 /// Removes the subject's task: there is nothing left to ask.
@@ -79,14 +86,14 @@ pub fn remove(tx: &WriteTx<'_>, subject: Subject) -> Result<()> {
 /// The subject's task.
 pub fn find(tx: &ReadTx<'_>, subject: Subject) -> Result<Option<Task>> {
     let sql =
-        "select kind, subject_id, due_at, tries, last_error from payment_tasks where kind = ?1 and subject_id = ?2";
+        "select kind, subject_id, due_at, tries, asked_at, last_error from payment_tasks where kind = ?1 and subject_id = ?2";
     let mut statement = tx.connection.prepare_cached(sql)?;
     statement.query_row((subject.kind(), subject.id()), |row| Ok(read(row))).optional()?.transpose()
 }
 
 /// Up to `limit` tasks whose time has come, the longest due first.
 pub fn due(tx: &ReadTx<'_>, now: Instant, limit: usize) -> Result<Vec<Task>> {
-    let sql = "select kind, subject_id, due_at, tries, last_error from payment_tasks where due_at <= ?1
+    let sql = "select kind, subject_id, due_at, tries, asked_at, last_error from payment_tasks where due_at <= ?1
                order by due_at limit ?2";
     let mut statement = tx.connection.prepare_cached(sql)?;
     let mut rows = statement.query((now, limit as i64))?;
@@ -102,8 +109,8 @@ pub fn next_due(tx: &ReadTx<'_>) -> Result<Option<Instant>> {
     Ok(tx.connection.prepare_cached("select min(due_at) from payment_tasks")?.query_row([], |row| row.get(0))?)
 }
 
-/// How many tasks there are, and the oldest order or refund that none of the platforms has heard of.
-pub fn backlog(tx: &ReadTx<'_>) -> Result<(i64, Option<Instant>)> {
+/// How many orders no platform has heard of yet, and since when the oldest of them waits.
+pub fn unsent(tx: &ReadTx<'_>) -> Result<(i64, Option<Instant>)> {
     let sql = "select count(*), min(created_at) from payment_orders where status = 'queued' and sent_at is null";
     Ok(tx.connection.prepare_cached(sql)?.query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?)
 }
@@ -116,5 +123,5 @@ fn read(row: &Row<'_>) -> Result<Task> {
         "refund" => Subject::Refund(RefundId::try_from(id).map_err(|_| unknown())?),
         _ => return Err(unknown()),
     };
-    Ok(Task { subject, due_at: row.get("due_at")?, tries: row.get("tries")?, last_error: row.get("last_error")? })
+    Ok(Task { subject, due_at: row.get("due_at")?, tries: row.get("tries")?, asked_at: row.get("asked_at")?, last_error: row.get("last_error")? })
 }

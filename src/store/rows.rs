@@ -13,6 +13,7 @@ use crate::domain::ids::{
 };
 use crate::domain::menus::Meal;
 use crate::domain::money::Fen;
+use crate::domain::payment_anomalies::AnomalyKind;
 use crate::domain::payments::{Channel, OrderNo, OrderStatus, OrderType, PaymentMethod, RefundStatus, Trade};
 use crate::domain::salaries::{NotAPayPeriod, PayPeriod};
 use crate::domain::status::Status;
@@ -96,6 +97,7 @@ macro_rules! stored_as_word {
 }
 
 stored_as_word!(
+    AnomalyKind,
     AppointmentStatus,
     Channel,
     Direction,

@@ -151,6 +151,13 @@ pub fn openid_of_employee(tx: &ReadTx<'_>, id: EmployeeId) -> Result<Option<Open
     Openid::new(text).map(Some).map_err(|error| Error::Corrupt(format!("users.openid.{user}: {error}")))
 }
 
+/// The WeChat account that the user logs in with.
+pub fn openid_of(tx: &ReadTx<'_>, id: UserId) -> Result<Option<String>> {
+    let sql = "select openid from users where id = ?1 and deleted_at is null";
+    let sealed: Option<String> = tx.connection.prepare_cached(sql)?.query_row([id], |row| row.get(0)).optional()?.flatten();
+    sealed.map(|sealed| tx.vault.open(Place { table: "users", column: "openid", id: id.get() }, &sealed)).transpose()
+}
+
 fn openid_index(tx: &ReadTx<'_>, openid: &Openid) -> String {
     tx.vault.index("users.openid", openid.as_str())
 }

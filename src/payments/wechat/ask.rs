@@ -56,12 +56,12 @@ impl Signed<'_> {
 
 impl Wechat {
     /// Asks for something.
-    pub async fn get<A: DeserializeOwned>(&self, target: &str, now: Instant) -> Result<A, Failure> {
+    pub(super) async fn get<A: DeserializeOwned>(&self, target: &str, now: Instant) -> Result<A, Failure> {
         read(&self.ask(self.request(Method::GET, target, Vec::new(), now), now).await?)
     }
 
     /// Asks for something to be done.
-    pub async fn post<A: DeserializeOwned>(
+    pub(super) async fn post<A: DeserializeOwned>(
         &self,
         target: &str,
         body: &impl Serialize,
@@ -71,7 +71,7 @@ impl Wechat {
     }
 
     /// As [`Wechat::post`], with fields that are encrypted for the platform's key of this serial number.
-    pub async fn post_sealed<A: DeserializeOwned>(
+    pub(super) async fn post_sealed<A: DeserializeOwned>(
         &self,
         target: &str,
         body: &impl Serialize,
@@ -84,13 +84,13 @@ impl Wechat {
     }
 
     /// A request without encrypted fields.
-    pub fn request<'a>(&self, method: Method, target: &'a str, body: Vec<u8>, now: Instant) -> Request<'a> {
+    pub(super) fn request<'a>(&self, method: Method, target: &'a str, body: Vec<u8>, now: Instant) -> Request<'a> {
         let platform_serial = self.trust.sealing_key(now).map(|(serial, _)| serial);
         Request { method, target, body, platform_serial }
     }
 
     /// Makes a request, and gives the body of an answer that is verified and says yes.
-    pub async fn ask(&self, request: Request<'_>, now: Instant) -> Result<Bytes, Failure> {
+    pub(super) async fn ask(&self, request: Request<'_>, now: Instant) -> Result<Bytes, Failure> {
         self.refresh_certificates(now).await;
         let raw = self.send(request, now, ANSWER_BYTES_MAX).await?;
         self.verify(&raw, now).await?;
@@ -98,7 +98,7 @@ impl Wechat {
     }
 
     /// Makes a request and gives the answer, unverified.
-    pub async fn send(&self, request: Request<'_>, now: Instant, bytes_max: usize) -> Result<Raw, Trouble> {
+    pub(super) async fn send(&self, request: Request<'_>, now: Instant, bytes_max: usize) -> Result<Raw, Trouble> {
         let authorization = self.authorization(&request, now);
         let Request { method, target, body, platform_serial } = request;
         let mut sent = self

@@ -31,7 +31,7 @@ struct Listed {
 impl Wechat {
     /// Fetches the certificates when it is time, or when a serial number came that nobody knows. What goes wrong is logged only: the call that
     /// it was done for finds out by itself whether it can do without.
-    pub async fn refresh_certificates(&self, now: Instant) {
+    pub(super) async fn refresh_certificates(&self, now: Instant) {
         if !self.trust.is_refresh_due(now) {
             return;
         }

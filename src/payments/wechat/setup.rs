@@ -197,3 +197,178 @@ fn bad(key: &'static str, problem: &str) -> BadKey {
 fn bad_file(key: &'static str, path: &Path, problem: &str) -> BadKey {
     BadKey { key, problem: format!("{}: {problem}", path.display()) }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt as _;
+    use std::path::PathBuf;
+
+    use tempfile::TempDir;
+
+    use super::*;
+
+    const MERCHANT_KEY: &str = include_str!("../../../tests/fixtures/wechat_pay/documented_merchant_key.pem");
+    const PLATFORM_KEY: &str = include_str!("../../../tests/fixtures/wechat_pay/documented_public_key.pem");
+    const PLATFORM_CERTIFICATE: &str = include_str!("../../../tests/fixtures/wechat_pay/sdk_certificate.pem");
+    const API_V3: &str = "0123456789abcdef0123456789abcdef";
+    const SERIAL: &str = "408B07E79B8269FEC3D5D3E6AB8ED163A6A380DB";
+    const ID: &str = "PUB_KEY_ID_0119000072912024080500111122003344";
+    const CALLBACK: &str = "https://relay.example.com/api/payment/callback/wechat";
+
+    fn file(directory: &TempDir, name: &str, text: &str) -> PathBuf {
+        let path = directory.path().join(name);
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        path
+    }
+
+    fn config(directory: &TempDir) -> WechatConfig {
+        WechatConfig {
+            base_url: "https://api.mch.weixin.qq.com".to_owned(),
+            mchid: "1900007291".to_owned(),
+            appid: "wx2421b1c4370ec43b".to_owned(),
+            certificate_serial: SERIAL.to_owned(),
+            private_key: file(directory, "merchant_key.pem", MERCHANT_KEY),
+            api_v3_key: file(directory, "api_v3_key", API_V3),
+            public_key_id: ID.to_owned(),
+            public_key: Some(file(directory, "public_key.pem", PLATFORM_KEY)),
+            certificates: vec![file(directory, "certificate.pem", PLATFORM_CERTIFICATE)],
+            transfer_scene: "1005".to_owned(),
+            transfer_report: vec!["岗位类型=月嫂".to_owned()],
+        }
+    }
+
+    /// What is said of the configuration after this change.
+    fn said(change: impl FnOnce(&TempDir, &mut WechatConfig)) -> String {
+        let directory = TempDir::new().unwrap();
+        let mut config = config(&directory);
+        change(&directory, &mut config);
+        match Wechat::new(&config, CALLBACK.to_owned()) {
+            Ok(_) => "good".to_owned(),
+            Err(bad) => bad.to_string(),
+        }
+    }
+
+    #[test]
+    fn either_kind_of_key_will_do_and_both_and_neither() {
+        let without_public_key =
+            |config: &mut WechatConfig| (config.public_key, config.public_key_id) = (None, String::new());
+        assert_eq!(said(|_, _| ()), "good");
+        assert_eq!(said(|_, config| config.certificates.clear()), "good");
+        assert_eq!(said(|_, config| without_public_key(config)), "good");
+        // The certificates can be fetched.
+        assert_eq!(
+            said(|_, config| {
+                without_public_key(config);
+                config.certificates.clear();
+            }),
+            "good"
+        );
+        assert_eq!(said(|_, config| config.certificate_serial = SERIAL.to_lowercase()), "good");
+        assert_eq!(
+            said(|dir, config| config.api_v3_key = file(dir, "two", &format!("{API_V3}\r\nabcdef{}\n", &API_V3[6..]))),
+            "good"
+        );
+    }
+
+    #[test]
+    fn the_serial_number_of_the_platform_is_not_taken_for_that_of_the_merchant() {
+        let said_of_id = said(|_, config| config.certificate_serial = ID.to_owned());
+        assert!(
+            said_of_id.starts_with("wechatpay_certificate_serial: this is the id of WeChat Pay's public key"),
+            "{said_of_id}"
+        );
+        for serial in ["", "not hexadecimal"] {
+            let said = said(|_, config| config.certificate_serial = serial.to_owned());
+            assert!(
+                said.starts_with("wechatpay_certificate_serial: the serial number of the merchant's own"),
+                "{said}"
+            );
+        }
+        let said = said(|_, config| config.certificate_serial = "D7CE59D1F522D701".to_owned());
+        assert!(
+            said.starts_with("wechatpay_certificates") && said.contains("the merchant's own API certificate"),
+            "{said}"
+        );
+    }
+
+    #[test]
+    fn the_merchants_own_key_is_not_taken_for_that_of_the_platform() {
+        let own = keys::parse_signing_key(MERCHANT_KEY.as_bytes()).unwrap().verifying_key();
+        let said_of_own = said(|dir, config| {
+            use base64::Engine as _;
+            let text = base64::engine::general_purpose::STANDARD.encode(own.der());
+            config.public_key = Some(file(dir, "own.pem", &text));
+        });
+        assert!(
+            said_of_own.starts_with("wechatpay_public_key: this is the public half of the merchant's own"),
+            "{said_of_own}"
+        );
+        let private = said(|dir, config| config.public_key = Some(file(dir, "private.pem", MERCHANT_KEY)));
+        assert!(private.starts_with("wechatpay_public_key") && private.contains("it holds a private key"), "{private}");
+        let certificate = said(|dir, config| config.public_key = Some(file(dir, "certificate", PLATFORM_CERTIFICATE)));
+        assert!(certificate.starts_with("wechatpay_public_key: this is a certificate"), "{certificate}");
+        let swapped = said(|dir, config| config.private_key = file(dir, "swapped.pem", PLATFORM_KEY));
+        assert!(swapped.starts_with("wechatpay_private_key") && swapped.contains("it holds a public key"), "{swapped}");
+    }
+
+    #[test]
+    fn an_id_that_is_a_serial_number_is_said_to_be_one() {
+        let own = said(|_, config| config.public_key_id = SERIAL.to_owned());
+        assert!(
+            own.starts_with("wechatpay_public_key_id") && own.contains("of the merchant's own certificate"),
+            "{own}"
+        );
+        assert!(said(|_, config| config.public_key_id = String::new()).starts_with("wechatpay_public_key_id"));
+        assert!(said(|_, config| config.public_key = None).starts_with("wechatpay_public_key: the id"));
+    }
+
+    #[test]
+    fn an_api_v3_key_has_32_bytes_and_is_not_another_key() {
+        for text in [
+            "",
+            "\n",
+            "testMchAPIv3Key0",
+            &format!("{API_V3}0"),
+            &format!("{API_V3}\nshort"),
+            &format!("{API_V3}{API_V3}"),
+        ] {
+            let said = said(|dir, config| config.api_v3_key = file(dir, "other", text));
+            assert!(said.starts_with("wechatpay_api_v3_key") && said.contains("exactly 32 bytes"), "{said}");
+            assert!(text.trim().is_empty() || !said.contains(text.trim()), "{said}");
+        }
+        let said = said(|dir, config| config.api_v3_key = file(dir, "other", MERCHANT_KEY));
+        assert!(
+            said.starts_with("wechatpay_api_v3_key") && said.contains("this is an RSA key or a certificate"),
+            "{said}"
+        );
+    }
+
+    #[test]
+    fn files_that_others_may_read_are_refused() {
+        let open = |path: &Path| fs::set_permissions(path, fs::Permissions::from_mode(0o644)).unwrap();
+        assert!(said(|_, config| open(&config.private_key)).starts_with("wechatpay_private_key: others may read"));
+        assert!(said(|_, config| open(&config.api_v3_key)).starts_with("wechatpay_api_v3_key: others may read"));
+    }
+
+    #[test]
+    fn what_else_can_not_work_is_said_at_the_start() {
+        assert!(said(|_, config| config.mchid = "mch1".to_owned()).starts_with("wechatpay_mchid"));
+        assert!(said(|_, config| config.appid = String::new()).starts_with("wechatpay_appid"));
+        assert!(
+            said(|_, config| config.base_url = "http://api.mch.weixin.qq.com".to_owned())
+                .starts_with("wechatpay_base_url")
+        );
+        assert!(
+            said(|_, config| config.transfer_report = vec!["岗位类型".to_owned()])
+                .starts_with("wechatpay_transfer_report")
+        );
+        let directory = TempDir::new().unwrap();
+        let long = format!("https://relay.example.com/{}", "a".repeat(255));
+        for callback in ["", "relay.example.com", "https://relay.example.com/callback?site=1", &long] {
+            let said = Wechat::new(&config(&directory), callback.to_owned()).unwrap_err().to_string();
+            assert!(said.starts_with("payment_notify_url"), "{said}");
+        }
+    }
+}

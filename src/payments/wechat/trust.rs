@@ -207,3 +207,195 @@ impl Certified {
 pub fn sealing_key(bytes: &[u8]) -> Option<LessSafeKey> {
     UnboundKey::new(&AES_256_GCM, bytes).ok().map(LessSafeKey::new)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::payments::keys::parse_certificates;
+    use crate::payments::wechat::{certificates, vectors};
+
+    const ID: &str = "PUB_KEY_ID_0119000072912024080500111122003344";
+    const ANSWERED_AT: Instant = Instant(1_722_850_421_000);
+    const OTHER_KEY: &[u8] = b"another-api-v3-key-of-32-bytes!!";
+    const API_V3_KEY: &[u8] = b"canshi-test-api-v3-key-32-bytes!";
+
+    fn headers(of: [&str; 4]) -> HeaderMap {
+        let names = ["Wechatpay-Timestamp", "Wechatpay-Nonce", "Wechatpay-Signature", "Wechatpay-Serial"];
+        names.into_iter().zip(of).map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect()
+    }
+
+    fn answer_headers() -> HeaderMap {
+        headers([vectors::ANSWER_TIMESTAMP, vectors::ANSWER_NONCE, vectors::ANSWER_SIGNATURE, ID])
+    }
+
+    fn by_public_key() -> Trust {
+        Trust::new(Some((ID.to_owned(), vectors::documented_public_key())), BTreeMap::new(), Vec::new())
+    }
+
+    fn by_certificate() -> Trust {
+        let certificates = parse_certificates(vectors::SDK_CERTIFICATE.as_bytes()).unwrap();
+        Trust::new(None, [certificates::certified(&certificates[0]).unwrap()].into(), Vec::new())
+    }
+
+    fn check(headers: &HeaderMap, body: &str, now: Instant) -> Result<(), Doubt> {
+        by_public_key().check(headers, body.as_bytes(), now)
+    }
+
+    #[test]
+    fn the_published_answer_verifies() {
+        assert_eq!(check(&answer_headers(), vectors::ANSWER_BODY, ANSWERED_AT), Ok(()));
+    }
+
+    #[test]
+    fn the_published_notification_verifies_by_its_certificate() {
+        let notified = [vectors::SDK_TIMESTAMP, vectors::SDK_NONCE, vectors::SDK_SIGNATURE, vectors::SDK_SERIAL];
+        let now = Instant(1_624_523_846_000);
+        assert_eq!(by_certificate().check(&headers(notified), vectors::SDK_NOTICE.as_bytes(), now), Ok(()));
+        let (_, key) = by_certificate().sealing_key(now).unwrap();
+        assert!(key.verify(b"source", vectors::SDK_WORD_SIGNATURE));
+    }
+
+    #[test]
+    fn a_certificate_is_good_from_its_first_to_its_last_day() {
+        let trust = by_certificate();
+        for (ms, good) in [
+            (1_619_513_722_999, false),
+            (1_619_513_723_000, true),
+            (1_934_873_723_000, true),
+            (1_934_873_723_001, false),
+        ] {
+            assert_eq!(trust.sealing_key(Instant(ms)).is_some(), good, "{ms}");
+        }
+    }
+
+    #[test]
+    fn anything_that_was_changed_does_not_verify() {
+        let bad = Err(Doubt::Bad("the signature does not fit"));
+        let spaced = vectors::ANSWER_BODY.replace(':', ": ");
+        assert_eq!(check(&answer_headers(), &spaced, ANSWERED_AT), bad);
+        for (name, value) in [
+            ("Wechatpay-Nonce", "d824f2e086d3c1df967785d13fcd22ee"),
+            ("Wechatpay-Timestamp", "1722850422"),
+            ("Wechatpay-Signature", "WECHATPAY/SIGNTEST/not-base64"),
+            ("Wechatpay-Signature", ""),
+            ("Wechatpay-Signature", vectors::SDK_SIGNATURE),
+        ] {
+            let mut headers = answer_headers();
+            headers.insert(name, value.parse().unwrap());
+            assert_eq!(check(&headers, vectors::ANSWER_BODY, ANSWERED_AT), bad, "{name} {value}");
+        }
+    }
+
+    #[test]
+    fn a_missing_header_and_another_kind_of_signature_are_refused() {
+        for name in ["Wechatpay-Timestamp", "Wechatpay-Nonce", "Wechatpay-Signature", "Wechatpay-Serial"] {
+            let mut headers = answer_headers();
+            headers.remove(name);
+            assert!(matches!(check(&headers, vectors::ANSWER_BODY, ANSWERED_AT), Err(Doubt::Bad(_))), "{name}");
+        }
+        for (kind, good) in [("WECHATPAY2-SHA256-RSA2048", true), ("WECHATPAY2-SM2-WITH-SM3", false), ("", false)] {
+            let mut headers = answer_headers();
+            headers.insert("Wechatpay-Signature-Type", kind.parse().unwrap());
+            assert_eq!(check(&headers, vectors::ANSWER_BODY, ANSWERED_AT).is_ok(), good, "{kind}");
+        }
+        let mut headers = answer_headers();
+        headers.insert("Wechatpay-Timestamp", "soon".parse().unwrap());
+        assert_eq!(check(&headers, vectors::ANSWER_BODY, ANSWERED_AT), Err(Doubt::Bad("its time is no number")));
+    }
+
+    #[test]
+    fn five_minutes_either_way_are_too_far() {
+        for (skew_s, good) in [(299, true), (300, false), (-299, true), (-300, false)] {
+            let now = ANSWERED_AT.plus_ms(skew_s * 1000);
+            let said = check(&answer_headers(), vectors::ANSWER_BODY, now);
+            assert_eq!(said, if good { Ok(()) } else { Err(Doubt::Stale(300)) }, "{skew_s}");
+        }
+        for extreme in ["-9223372036854775808", "9223372036854775807"] {
+            let mut headers = answer_headers();
+            headers.insert("Wechatpay-Timestamp", extreme.parse().unwrap());
+            assert!(matches!(check(&headers, "", ANSWERED_AT), Err(Doubt::Stale(_))), "{extreme}");
+        }
+    }
+
+    #[test]
+    fn serial_numbers_that_anybody_can_make_up_cause_one_fetch_a_minute() {
+        let trust = by_public_key();
+        let forged = |trust: &Trust, serial: &str, now| {
+            let [timestamp, nonce, signature] =
+                [vectors::ANSWER_TIMESTAMP, vectors::ANSWER_NONCE, vectors::ANSWER_SIGNATURE];
+            let said = trust.check(&headers([timestamp, nonce, signature, serial]), b"", now);
+            assert!(matches!(said, Err(Doubt::UnknownSerial(_))), "{said:?}");
+        };
+        assert!(!trust.take_turn(ANSWERED_AT), "with a public key alone there is nothing to fetch");
+        forged(&trust, "PUB_KEY_ID_000", ANSWERED_AT);
+        forged(&trust, "no serial; at all", ANSWERED_AT);
+        assert!(!trust.take_turn(ANSWERED_AT), "these are no certificate's");
+        forged(&trust, "7132D72A", ANSWERED_AT);
+        assert!(trust.is_refresh_due(ANSWERED_AT));
+        assert!(trust.take_turn(ANSWERED_AT) && !trust.take_turn(ANSWERED_AT));
+        forged(&trust, "7132D72B", ANSWERED_AT);
+        assert!(!trust.take_turn(ANSWERED_AT.plus_ms(REFRESH_PAUSE_MS - 1)));
+        assert!(trust.take_turn(ANSWERED_AT.plus_ms(REFRESH_PAUSE_MS)));
+    }
+
+    #[test]
+    fn certificates_are_fetched_at_the_start_and_every_twelve_hours() {
+        let trust = by_certificate();
+        assert!(trust.take_turn(ANSWERED_AT));
+        assert!(trust.take_turn(ANSWERED_AT.plus_ms(REFRESH_PAUSE_MS)), "nothing came of it");
+        trust.keep_none(ANSWERED_AT);
+        assert!(!trust.take_turn(ANSWERED_AT.plus_ms(REFRESH_EVERY_MS - 1)));
+        assert!(trust.take_turn(ANSWERED_AT.plus_ms(REFRESH_EVERY_MS)));
+    }
+
+    fn sealed(ciphertext: &str, nonce: &str, associated_data: &str) -> Sealed {
+        let text = |text: &str| text.to_owned();
+        Sealed {
+            algorithm: text("AEAD_AES_256_GCM"),
+            ciphertext: text(ciphertext),
+            nonce: text(nonce),
+            associated_data: text(associated_data),
+        }
+    }
+
+    fn opener(keys: &[&[u8]]) -> Trust {
+        Trust::new(None, BTreeMap::new(), keys.iter().map(|key| sealing_key(key).unwrap()).collect())
+    }
+
+    /// Made with the `crypto` module of Node.js.
+    const SEALED: &str = "4+bongVekWiubeGjyFKTuwl7z5rEjp8YaEMT";
+
+    #[test]
+    fn what_others_sealed_opens_with_either_key() {
+        for keys in [&[API_V3_KEY][..], &[OTHER_KEY, API_V3_KEY], &[API_V3_KEY, OTHER_KEY]] {
+            let opened = opener(keys).open(&sealed(SEALED, "fdasflkja484", "transaction"));
+            assert_eq!(opened.as_deref(), Some(&b"Hello World"[..]));
+        }
+        let without_data = sealed("6K34Wj0u2vsmwnFEdg4SErz9HZ6RcWMJ09CWgw==", "0123456789ab", "");
+        assert_eq!(opener(&[API_V3_KEY]).open(&without_data), Some("金额 12800".as_bytes().to_vec()));
+    }
+
+    #[test]
+    fn what_was_changed_does_not_open() {
+        let flipped = "4+bongVekWiubeGjyFKTuwl7z5rEjp8YaEMS";
+        for (keys, what) in [
+            (API_V3_KEY, sealed(flipped, "fdasflkja484", "transaction")),
+            (API_V3_KEY, sealed(SEALED, "fdasflkja485", "transaction")),
+            (API_V3_KEY, sealed(SEALED, "fdasflkja484", "refund")),
+            (API_V3_KEY, sealed(SEALED, "short", "transaction")),
+            (API_V3_KEY, sealed("not Base64", "fdasflkja484", "transaction")),
+            (API_V3_KEY, sealed("", "fdasflkja484", "transaction")),
+            (API_V3_KEY, Sealed { algorithm: "AES".to_owned(), ..sealed(SEALED, "fdasflkja484", "transaction") }),
+            (OTHER_KEY, sealed(SEALED, "fdasflkja484", "transaction")),
+        ] {
+            assert_eq!(opener(&[keys]).open(&what), None);
+        }
+    }
+
+    #[test]
+    fn a_key_of_16_bytes_is_none() {
+        for key in [&b"testAPIv3Key0000"[..], b"testMchAPIv3Key0", b"", &[b'a'; 31], &[b'a'; 33], &[b'a'; 64]] {
+            assert!(sealing_key(key).is_none(), "{}", key.len());
+        }
+    }
+}
