@@ -3,6 +3,8 @@
 pub mod counters;
 pub mod mailbox;
 pub mod mirror;
+pub mod payment_anomalies;
+pub mod payment_intents;
 pub mod people;
 pub mod roles;
 pub mod secrets;
