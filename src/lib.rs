@@ -5,6 +5,7 @@ pub mod config;
 mod demo;
 pub mod domain;
 pub mod error;
+pub mod forwarding;
 pub mod http;
 pub mod jobs;
 pub mod line;

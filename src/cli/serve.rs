@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 
 use super::{Refused, ServeArguments, config, say};
 use crate::config::{Config, Tls};
+use crate::forwarding::Forwarding;
 use crate::http::app::Outside;
 use crate::http::{self, App, serve as listen};
 use crate::jobs::Jobs;
@@ -71,6 +72,7 @@ pub fn serve(arguments: &ServeArguments) -> Result<(), Refused> {
             status: app.line().clone(),
             payments: payments.clone(),
         };
+        let forwarding = Forwarding::start(db.clone(), payments).await?;
         let line = Line::start(&app, router.clone(), means, arguments.invitation());
         let jobs = Jobs::start(&app, &config, &data.path).await?;
         let tls = listen::certificate(&config.tls, &data.path).await?;
@@ -79,6 +81,7 @@ pub fn serve(arguments: &ServeArguments) -> Result<(), Refused> {
         greet(arguments, &config, &listener, &first)?;
         listen::serve(listener, router, tls, handle).await?;
         stop.abort();
+        forwarding.stop().await;
         line.stop().await;
         jobs.stop().await;
         Ok(())

@@ -22,9 +22,11 @@ use crate::domain::settings::Settings;
 use crate::error::{Error, Result};
 use crate::payments::forwarder::Forwarder;
 use crate::service::auth::Auth;
+use crate::service::payments::orders::RequestKey;
 use crate::service::sync::LineStatus;
 use crate::store::idempotency::{self, Kept};
 use crate::store::keys::hex;
+use crate::store::vault::Vault;
 use crate::store::{Db, QUEUE_MAX, ReadTx, WriteTx, health, mailbox_answers};
 use crate::telemetry::LogControl;
 use crate::wechat::WeChat;
@@ -172,6 +174,16 @@ impl App {
         Ok(answer.await?)
     }
 
+    /// What makes a request for an order the same request: its effect is known before its answer is.
+    pub fn request_key(&self, caller: &Caller) -> Option<RequestKey> {
+        let repeat = caller.repeat.as_ref()?;
+        let key = match &repeat.key {
+            Key::Chosen(key) => format!("{}/{key}", scope(&caller.actor)),
+            Key::Message(id) => format!("message/{id}"),
+        };
+        Some(RequestKey { key, fingerprint: fingerprint(self.0.db.vault(), repeat) })
+    }
+
     /// The answer that this very request got before. It is for whatever asks somebody outside before it writes: a code that
     /// WeChat takes once is not good again when the first answer was lost on its way.
     pub async fn repeated<T, const STATUS: u16>(
@@ -261,11 +273,7 @@ struct Earlier {
 
 impl Earlier {
     fn find(tx: &ReadTx<'_>, actor: &Actor, repeat: &RepeatKey) -> Result<Self> {
-        let scope = actor.user_id().map_or_else(|| "anonymous".to_owned(), |id| id.to_string());
-        let body = repeat.body.get().map_or(&[][..], Vec::as_slice);
-        // Keyed, since a body may hold a password.
-        let body = hex(digest(&SHA256, body).as_ref());
-        let fingerprint = tx.vault.index("request", &format!("{}\n{body}", repeat.target));
+        let (scope, fingerprint) = (scope(actor), fingerprint(tx.vault, repeat));
         let kept = match &repeat.key {
             Key::Chosen(key) => idempotency::find(tx, &scope, key)?,
             Key::Message(id) => mailbox_answers::find(tx, id)?,
@@ -283,6 +291,18 @@ impl Earlier {
             None => Ok(None),
         }
     }
+}
+
+/// Whose keys they are.
+fn scope(actor: &Actor) -> String {
+    actor.user_id().map_or_else(|| "anonymous".to_owned(), |id| id.to_string())
+}
+
+/// What the request was, as a keyed hash, since a body may hold a password.
+fn fingerprint(vault: &Vault, repeat: &RepeatKey) -> String {
+    let body = repeat.body.get().map_or(&[][..], Vec::as_slice);
+    let body = hex(digest(&SHA256, body).as_ref());
+    vault.index("request", &format!("{}\n{body}", repeat.target))
 }
 
 fn once<T, const STATUS: u16>(

@@ -24,6 +24,8 @@ pub struct Draft {
     pub answer: Option<Value>,
     /// Component schemas by name.
     pub components: Map<String, Value>,
+    /// The schema of `data` where the answer may also be 202: done later.
+    pub accepted: Option<Value>,
     /// Whether the answer may be cut to named keys.
     pub fields: bool,
     /// The media types of a body that is a file.

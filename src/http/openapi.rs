@@ -61,6 +61,17 @@ fn operation<S: Edge>(route: &Route<S>, draft: &Draft) -> Value {
     }
     let mut responses = Map::new();
     responses.insert(draft.status.to_string(), good(draft));
+    if let Some(data) = &draft.accepted {
+        let schema = json!({
+            "type": "object",
+            "required": ["code", "message", "data"],
+            "properties": {"code": {"type": "integer", "const": 202}, "message": {"type": "string"}, "data": data},
+        });
+        responses.insert(
+            "202".to_owned(),
+            json!({"description": "已受理", "content": {"application/json": {"schema": schema}}}),
+        );
+    }
     for status in refusals(route, draft, writes) {
         responses.insert(status.to_string(), refusal(status));
     }

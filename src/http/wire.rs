@@ -26,7 +26,7 @@ use crate::domain::ids::{
 };
 use crate::domain::menus::Meal;
 use crate::domain::money::Fen;
-use crate::domain::payments::{OrderStatus, OrderType, PaymentMethod};
+use crate::domain::payments::{OrderStatus, OrderType, PaymentMethod, RefundStatus, Trade};
 use crate::domain::reports::ReportType;
 use crate::domain::salaries::PayPeriod;
 use crate::domain::settings::LogLevel;
@@ -44,6 +44,13 @@ pub type Word = Text<32>;
 pub type Line = Text<255>;
 /// A paragraph.
 pub type Paragraph = Text<2000>;
+
+/// A number on a slip or a bank's statement.
+pub type Reference = Text<64>;
+/// The last four digits of a card.
+pub type CardTail = Text<4>;
+/// Why money goes back; WeChat takes 80 characters.
+pub type RefundReason = Text<80>;
 
 /// A whole number between `MIN` and `MAX`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -393,6 +400,8 @@ word_on_the_wire!(
     OrderStatus: OrderStatus::ALL.iter().map(|status| status.as_str()),
     OrderType: OrderType::ALL.iter().map(|kind| kind.as_str()),
     PaymentMethod: PaymentMethod::ALL.iter().map(|method| method.as_str()),
+    RefundStatus: RefundStatus::ALL.iter().map(|status| status.as_str()),
+    Trade: Trade::ALL.iter().map(|trade| trade.as_str()),
     Permission: Permission::ALL.map(Permission::as_str),
     PunchType: [PunchType::CheckIn, PunchType::CheckOut].map(PunchType::as_str),
     ReportType: [ReportType::Daily, ReportType::Weekly, ReportType::Monthly, ReportType::Yearly].map(ReportType::as_str),

@@ -77,7 +77,7 @@ pub async fn dashboard(
     let reader = (person.user_id, person.role_id);
     let dashboard = Dashboard {
         today_customers: mirror::count_in_house(&mut tx, site, zone.day(center.now())).await?,
-        today_orders: crate::service::dashboard::TODAY_ORDERS,
+        today_orders: mirror::count_orders(&mut tx, site, zone.day(center.now()), &zone).await?,
         pending_tasks: mirror::count_pending(&mut tx, site).await?,
         recent_notifications: mirror::notifications_for(&mut tx, site, reader, RECENT_MAX).await?,
     };

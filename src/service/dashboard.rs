@@ -1,5 +1,7 @@
 //! The day at a glance, for whoever runs the center from a telephone.
 
+use jiff::civil::Date;
+
 use super::notifications;
 use crate::domain::access::Actor;
 use crate::domain::appointments::AppointmentStatus;
@@ -7,13 +9,10 @@ use crate::error::Result;
 use crate::store::ReadTx;
 use crate::store::notifications::Notification;
 use crate::store::page::Page;
-use crate::store::{appointments, customers};
+use crate::store::{appointments, customers, payment_orders};
 
 /// Notifications on the dashboard at most.
 const RECENT_MAX: u32 = 10;
-
-/// Orders come with the payments of a later version; until then no day has any.
-pub const TODAY_ORDERS: i64 = 0;
 
 /// What the dashboard says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,8 +32,15 @@ pub fn read(tx: &ReadTx<'_>, actor: &Actor) -> Result<Dashboard> {
     let page = Page { number: 1, size: RECENT_MAX };
     Ok(Dashboard {
         today_customers: customers::count_in_house(tx, tx.zone.day(tx.now))?,
-        today_orders: TODAY_ORDERS,
+        today_orders: orders_of(tx, tx.zone.day(tx.now))?,
         pending_tasks: appointments::count(tx, AppointmentStatus::Pending)?,
         recent_notifications: notifications::list(tx, actor, None, page)?.items,
     })
+}
+
+/// How many orders families were asked to pay on a day.
+fn orders_of(tx: &ReadTx<'_>, day: Date) -> Result<i64> {
+    let start = |day: Date| tx.zone.instant(day.at(0, 0, 0, 0));
+    let (Some(from), Some(until)) = (start(day), day.tomorrow().ok().and_then(start)) else { return Ok(0) };
+    payment_orders::count_made(tx, from, until)
 }

@@ -13,7 +13,7 @@ use crate::domain::transactions::Direction;
 use crate::error::{Error, Result};
 use crate::store::page::{Listed, Page};
 use crate::store::transactions::{self, NOUN, Transaction, TransactionFilter, Voided};
-use crate::store::{ReadTx, WriteTx};
+use crate::store::{ReadTx, WriteTx, payment_entries};
 
 const NO_SUCH: Error = Error::NotFound("收支记录不存在");
 
@@ -72,11 +72,14 @@ pub fn create(tx: &WriteTx<'_>, actor: &Actor, new: NewTransaction) -> Result<Tr
 /// Voids a transaction, for good; nothing else ever changes one.
 ///
 /// # Errors
-/// [`Error::NotFound`]; [`Error::Conflict`] when it is void already.
+/// [`Error::NotFound`]; [`Error::Conflict`] when it is void already, or stands for money that a platform or a bank moved.
 pub fn void(tx: &WriteTx<'_>, actor: &Actor, id: TransactionId, reason: String) -> Result<Transaction> {
     let before = transactions::find(tx, id)?.ok_or(NO_SUCH)?;
     if before.void.is_some() {
         return Err(Error::Conflict("该记录已作废".into()));
+    }
+    if payment_entries::holds(tx, id)? {
+        return Err(Error::Conflict("该记录由支付订单生成，不能作废，请退款或冲正".into()));
     }
     let voided = Voided { reason, at: tx.now, by: actor.user_id() };
     transactions::mark_void(tx, &before, &voided)?;

@@ -57,7 +57,8 @@ pub fn wake(tx: &WriteTx<'_>, subject: Subject, due_at: Instant) -> Result<()> {
 
 /// Notes that the platform is being asked; it is asked again at this moment if nobody says what came of it.
 pub fn take(tx: &WriteTx<'_>, task: &Task, again_at: Instant) -> Result<()> {
-    let sql = "update payment_tasks set due_at = ?3, tries = tries + 1, asked_at = ?4 where kind = ?1 and subject_id = ?2";
+    let sql =
+        "update payment_tasks set due_at = ?3, tries = tries + 1, asked_at = ?4 where kind = ?1 and subject_id = ?2";
     tx.connection.prepare_cached(sql)?.execute((task.subject.kind(), task.subject.id(), again_at, tx.now))?;
     Ok(())
 }
@@ -85,8 +86,7 @@ pub fn remove(tx: &WriteTx<'_>, subject: Subject) -> Result<()> {
 
 /// The subject's task.
 pub fn find(tx: &ReadTx<'_>, subject: Subject) -> Result<Option<Task>> {
-    let sql =
-        "select kind, subject_id, due_at, tries, asked_at, last_error from payment_tasks where kind = ?1 and subject_id = ?2";
+    let sql = "select kind, subject_id, due_at, tries, asked_at, last_error from payment_tasks where kind = ?1 and subject_id = ?2";
     let mut statement = tx.connection.prepare_cached(sql)?;
     statement.query_row((subject.kind(), subject.id()), |row| Ok(read(row))).optional()?.transpose()
 }
@@ -123,5 +123,11 @@ fn read(row: &Row<'_>) -> Result<Task> {
         "refund" => Subject::Refund(RefundId::try_from(id).map_err(|_| unknown())?),
         _ => return Err(unknown()),
     };
-    Ok(Task { subject, due_at: row.get("due_at")?, tries: row.get("tries")?, asked_at: row.get("asked_at")?, last_error: row.get("last_error")? })
+    Ok(Task {
+        subject,
+        due_at: row.get("due_at")?,
+        tries: row.get("tries")?,
+        asked_at: row.get("asked_at")?,
+        last_error: row.get("last_error")?,
+    })
 }

@@ -154,7 +154,8 @@ pub fn openid_of_employee(tx: &ReadTx<'_>, id: EmployeeId) -> Result<Option<Open
 /// The WeChat account that the user logs in with.
 pub fn openid_of(tx: &ReadTx<'_>, id: UserId) -> Result<Option<String>> {
     let sql = "select openid from users where id = ?1 and deleted_at is null";
-    let sealed: Option<String> = tx.connection.prepare_cached(sql)?.query_row([id], |row| row.get(0)).optional()?.flatten();
+    let sealed: Option<String> =
+        tx.connection.prepare_cached(sql)?.query_row([id], |row| row.get(0)).optional()?.flatten();
     sealed.map(|sealed| tx.vault.open(Place { table: "users", column: "openid", id: id.get() }, &sealed)).transpose()
 }
 

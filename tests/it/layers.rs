@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A module and the modules that it may name.
-const ARROWS: [(&str, &[&str]); 15] = [
+const ARROWS: [(&str, &[&str]); 16] = [
     ("domain", &["domain"]),
     ("error", &["domain"]),
     ("store", &["store", "domain", "error"]),
@@ -14,6 +14,7 @@ const ARROWS: [(&str, &[&str]); 15] = [
     ("relay", &["relay", "http", "service", "store", "payments", "domain", "error", "config", "telemetry", "wechat"]),
     // The line runs mail through the site's own router.
     ("line", &["line", "http", "service", "store", "payments", "domain", "error"]),
+    ("forwarding", &["service", "store", "payments", "domain", "error"]),
     ("jobs", &["http", "service", "store", "payments", "config", "error"]),
     ("demo", &["service", "store", "domain", "error"]),
     ("telemetry", &["domain"]),
@@ -24,6 +25,7 @@ const ARROWS: [(&str, &[&str]); 15] = [
         &[
             "cli",
             "demo",
+            "forwarding",
             "http",
             "jobs",
             "relay",

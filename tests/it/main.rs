@@ -25,6 +25,8 @@ mod payout_chances;
 mod payouts;
 mod payroll_files;
 mod plans;
+mod platform;
+mod platform_selftest;
 mod process;
 mod proxy;
 mod relay;

@@ -11,6 +11,7 @@ mod employees;
 mod menus;
 pub mod notifications;
 mod payees;
+pub mod payments;
 mod payouts;
 mod payroll_files;
 mod reports;
@@ -38,6 +39,7 @@ pub fn routes() -> Vec<Route> {
         menus::routes(),
         notifications::routes(),
         payees::routes(),
+        payments::routes(),
         payouts::routes(),
         payroll_files::routes(),
         reports::routes(),

@@ -35,7 +35,7 @@ pub fn routes() -> Vec<Route> {
 }
 
 /// The number of an order in the path.
-struct OrderPath(OrderNo);
+pub(super) struct OrderPath(pub OrderNo);
 
 impl<S: Send + Sync> FromRequestParts<S> for OrderPath {
     type Rejection = Refusal;

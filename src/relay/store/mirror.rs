@@ -92,6 +92,16 @@ pub async fn count_in_house(conn: &mut impl Queryable, site: i64, day: Date) -> 
     Ok(count.unwrap_or(0))
 }
 
+/// How many orders families were asked to pay on a day.
+pub async fn count_orders(conn: &mut impl Queryable, site: i64, day: Date, zone: &Zone) -> Result<i64> {
+    let start = |day: Date| zone.instant(day.at(0, 0, 0, 0)).map(|instant| instant.0);
+    let (Some(from), Some(until)) = (start(day), day.tomorrow().ok().and_then(start)) else { return Ok(0) };
+    let sql = "select count(*) from payment_orders where site_id = ? and order_type = 'customer_order'
+                   and created_at >= timestampadd(microsecond, ?, '1970-01-01 00:00:00')
+                   and created_at < timestampadd(microsecond, ?, '1970-01-01 00:00:00')";
+    Ok(conn.exec_first(sql, (site, from * 1000, until * 1000)).await?.unwrap_or(0))
+}
+
 /// How many appointments wait for a confirmation.
 pub async fn count_pending(conn: &mut impl Queryable, site: i64) -> Result<i64> {
     let sql = "select count(*) from appointments where site_id = ? and status = 'pending'";

@@ -13,7 +13,9 @@ use crate::domain::payments::{Channel, OrderStatus, RefundStatus, next_question_
 use crate::domain::time::{DAY_MS, HOUR_MS, Instant, MINUTE_MS};
 use crate::error::Result;
 use crate::payments::forwarder::Forwarder;
-use crate::payments::{Call, Create, Outcome, PaymentState, Platform as _, Query, Refund, RefundState, Refusal, Scene, Trouble};
+use crate::payments::{
+    Call, Create, Outcome, PaymentState, Platform as _, Query, Refund, RefundState, Refusal, Scene, Trouble,
+};
 use crate::service::payouts::{self, NextDue};
 use crate::store::payment_orders::{self, PaymentOrder, Sealed};
 use crate::store::payment_refunds::{self, Refund as RefundRow};
@@ -333,9 +335,7 @@ fn refused(
             closing(tx, order, None)?;
             payment_tasks::wake(tx, Subject::Order(order.id), tx.now)
         }
-        Refusal::Configuration if code == NOT_CONFIGURED && first => {
-            end(tx, order, Some("支付平台未配置")).map(drop)
-        }
+        Refusal::Configuration if code == NOT_CONFIGURED && first => end(tx, order, Some("支付平台未配置")).map(drop),
         Refusal::Configuration => {
             let detail = format!("{code} {message}");
             let channel = order.payment_method.channel();

@@ -4,8 +4,9 @@ use super::settle::received;
 use super::{NO_SUCH, change, image, number_parts};
 use crate::domain::access::{Actor, Permission};
 use crate::domain::audit::Action;
-use crate::domain::ids::CustomerId;
+use crate::domain::ids::{CustomerId, PaymentOrderId};
 use crate::domain::money::Fen;
+use crate::domain::payment_anomalies::safe_number;
 use crate::domain::payments::{Channel, OrderNo, OrderStatus, OrderType, PaymentMethod, Trade};
 use crate::domain::time::MINUTE_MS;
 use crate::error::{Error, Result};
@@ -102,12 +103,7 @@ pub fn create(
     Ok(order)
 }
 
-fn make(
-    tx: &WriteTx<'_>,
-    actor: &Actor,
-    new: NewOrder,
-    reaches: impl Fn(Channel) -> bool,
-) -> Result<PaymentOrder> {
+fn make(tx: &WriteTx<'_>, actor: &Actor, new: NewOrder, reaches: impl Fn(Channel) -> bool) -> Result<PaymentOrder> {
     let name = check_customer(tx, actor, new.related_id)?;
     if new.amount < LEAST {
         return Err(Error::invalid("amount", "金额应大于0"));
@@ -116,6 +112,9 @@ fn make(
     let channel = new.payment_method.channel();
     if trade.is_online() && !reaches(channel) {
         return Err(Error::Conflict(format!("未开通{}", title(channel)).into()));
+    }
+    if let Some(slip) = &new.slip {
+        check_slip(slip)?;
     }
     let scene = scene_of(tx, actor, trade)?;
     let id = payment_orders::next_id(tx)?;
@@ -198,6 +197,29 @@ fn trade_of(new: &NewOrder, reaches: &impl Fn(Channel) -> bool) -> Result<Trade>
     }
 }
 
+/// A whole card number is never kept.
+fn check_slip(slip: &Slip) -> Result<()> {
+    check_reference(&slip.reference)?;
+    let tail = slip.card_tail.as_deref();
+    if tail.is_some_and(|tail| tail.len() != 4 || !tail.bytes().all(|byte| byte.is_ascii_digit())) {
+        return Err(Error::invalid("pos.card_tail", "应为卡号末四位数字"));
+    }
+    for (field, value) in [("pos.terminal", &slip.terminal), ("pos.batch", &slip.batch)] {
+        if value.as_ref().is_some_and(|value| safe_number(value) != *value) {
+            return Err(Error::invalid(field, "不能填写银行卡号"));
+        }
+    }
+    Ok(())
+}
+
+fn check_reference(reference: &str) -> Result<()> {
+    if safe_number(reference) == reference {
+        Ok(())
+    } else {
+        Err(Error::invalid("reference", "不能填写银行卡号"))
+    }
+}
+
 fn scene_of(tx: &ReadTx<'_>, actor: &Actor, trade: Trade) -> Result<Scene> {
     if trade != Trade::Jsapi {
         return Ok(Scene::Code);
@@ -239,12 +261,7 @@ pub fn read(tx: &ReadTx<'_>, actor: &Actor, number: &OrderNo) -> Result<PaymentO
 ///
 /// # Errors
 /// When the database fails.
-pub fn list(
-    tx: &ReadTx<'_>,
-    actor: &Actor,
-    filter: PaymentOrderFilter,
-    page: Page,
-) -> Result<Listed<PaymentOrder>> {
+pub fn list(tx: &ReadTx<'_>, actor: &Actor, filter: PaymentOrderFilter, page: Page) -> Result<Listed<PaymentOrder>> {
     if actor.may(Permission::PaymentsRead) {
         return payment_orders::list(tx, &filter, page);
     }
@@ -254,11 +271,7 @@ pub fn list(
     {
         return Ok(Listed { total: 0, items: Vec::new() });
     }
-    let own = PaymentOrderFilter {
-        order_type: Some(OrderType::CustomerOrder),
-        related_id: Some(id.get()),
-        ..filter
-    };
+    let own = PaymentOrderFilter { order_type: Some(OrderType::CustomerOrder), related_id: Some(id.get()), ..filter };
     payment_orders::list(tx, &own, page)
 }
 
@@ -296,12 +309,7 @@ pub fn close(tx: &WriteTx<'_>, actor: &Actor, number: &OrderNo) -> Result<Paymen
 /// # Errors
 /// [`Error::NotFound`]; [`Error::Invalid`] when no reference is known; [`Error::Conflict`] when a platform has to say it, when the reference
 /// stands for another payment, or when the order has ended otherwise.
-pub fn confirm(
-    tx: &WriteTx<'_>,
-    actor: &Actor,
-    number: &OrderNo,
-    reference: Option<String>,
-) -> Result<PaymentOrder> {
+pub fn confirm(tx: &WriteTx<'_>, actor: &Actor, number: &OrderNo, reference: Option<String>) -> Result<PaymentOrder> {
     let order = payment_orders::find_by_number(tx, number)?.ok_or(NO_SUCH)?;
     if order.trade.is_online() {
         return Err(Error::Conflict("线上支付以支付平台的结果为准".into()));
@@ -317,12 +325,10 @@ pub fn confirm(
     }
 }
 
-fn confirmed(
-    tx: &WriteTx<'_>,
-    actor: &Actor,
-    order: &PaymentOrder,
-    reference: Option<String>,
-) -> Result<PaymentOrder> {
+fn confirmed(tx: &WriteTx<'_>, actor: &Actor, order: &PaymentOrder, reference: Option<String>) -> Result<PaymentOrder> {
+    if let Some(reference) = &reference {
+        check_reference(reference)?;
+    }
     let slip = match (&order.slip, reference) {
         (Some(slip), None) => slip.clone(),
         (Some(slip), Some(reference)) => Slip { reference, ..slip.clone() },
@@ -367,7 +373,8 @@ pub fn account(tx: &ReadTx<'_>, actor: &Actor, id: CustomerId) -> Result<Account
 ///
 /// # Errors
 /// When the database fails.
-pub fn refresh(tx: &WriteTx<'_>, order: &PaymentOrder) -> Result<bool> {
+pub fn refresh(tx: &WriteTx<'_>, id: PaymentOrderId) -> Result<bool> {
+    let order = payment_orders::find(tx, id)?.ok_or(NO_SUCH)?;
     let waits = matches!(order.status, OrderStatus::Pending | OrderStatus::Closing) && order.trade.is_online();
     let Some(task) = payment_tasks::find(tx, Subject::Order(order.id))? else { return Ok(false) };
     let asked_at = task.asked_at.unwrap_or(order.created_at);

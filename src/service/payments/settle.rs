@@ -110,10 +110,9 @@ pub fn settle_payment(tx: &WriteTx<'_>, order: &PaymentOrder, standing: &Payment
             end(tx, order, Some(reason))?;
             Ok(Ok("failed"))
         }
-        PaymentState::NotFound
-        | PaymentState::Unpaid
-        | PaymentState::Closed
-        | PaymentState::Failed { .. } => Ok(Ok("nothing")),
+        PaymentState::NotFound | PaymentState::Unpaid | PaymentState::Closed | PaymentState::Failed { .. } => {
+            Ok(Ok("nothing"))
+        }
     }
 }
 

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 
 use super::audit::{Deed, record as record_deed};
 use super::notifications::{Audience, notify};
+use super::payments::number_parts;
 use super::{payees, settings};
 use crate::domain::access::{ADMIN, Actor};
 use crate::domain::audit::Action;
@@ -25,7 +26,6 @@ use crate::domain::payments::{OrderNo, OrderStatus, OrderType, PaymentMethod, Tr
 use crate::domain::payouts::takes_approval;
 use crate::domain::status::Status;
 use crate::error::{Error, Result};
-use crate::store::keys::random_bytes;
 use crate::store::payment_orders::{self, NOUN, PaymentOrder, Sealed};
 use crate::store::payment_tasks::{self, Subject};
 use crate::store::{ReadTx, WriteTx, employees, payouts, roles, salaries, suppliers};
@@ -183,8 +183,8 @@ pub fn is_payee(tx: &ReadTx<'_>, actor: &Actor, order: &PaymentOrder) -> Result<
 
 /// The number of a new payout.
 fn new_number(tx: &WriteTx<'_>, id: PaymentOrderId) -> Result<OrderNo> {
-    let chance = u32::from_le_bytes(random_bytes()?);
-    Ok(OrderNo::of_order(0, tx.zone.day(tx.now), id, chance))
+    let (site, chance) = number_parts(tx)?;
+    Ok(OrderNo::of_order(site, tx.zone.day(tx.now), id, chance))
 }
 
 /// What the mini-program hands to WeChat so that the payee can accept the money, for the payee alone.

@@ -1,0 +1,9 @@
+export class Alipay {
+    channel = 'alipay';
+
+    reset() {}
+
+    owns() {
+        return false;
+    }
+}

@@ -1,0 +1,9 @@
+export class Unionpay {
+    channel = 'unionpay';
+
+    reset() {}
+
+    owns() {
+        return false;
+    }
+}
