@@ -8,7 +8,7 @@
 
 use std::time::Duration;
 
-use axum::extract::{FromRequest, RawPathParams, FromRequestParts as _, Request, State};
+use axum::extract::{FromRequest, FromRequestParts as _, RawPathParams, Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use canshi_sync::wire::OnBehalf;

@@ -16,6 +16,7 @@ mod identify;
 mod mail_door;
 pub mod mailbox;
 mod mirror;
+mod mirrored_orders;
 mod pay;
 mod payment_anomalies;
 mod payment_bills;

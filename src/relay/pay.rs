@@ -101,7 +101,8 @@ async fn call(
         }
         Call::Refund(refund) => {
             let (number, amount_fen) = (&refund.refund_no, refund.amount_fen);
-            intend(center, site, channel, &request.call, Asked { kind: "refund", number, amount_fen, payer: None }).await
+            intend(center, site, channel, &request.call, Asked { kind: "refund", number, amount_fen, payer: None })
+                .await
         }
         Call::Transfer(transfer) => {
             let (number, amount_fen) = (&transfer.order_no, transfer.amount_fen);

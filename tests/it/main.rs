@@ -21,6 +21,7 @@ mod openapi;
 mod operations;
 mod outbox;
 mod payees;
+mod payments_relay;
 mod payout_chances;
 mod payouts;
 mod payroll_files;

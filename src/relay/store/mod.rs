@@ -3,6 +3,7 @@
 pub mod counters;
 pub mod mailbox;
 pub mod mirror;
+pub mod mirrored_orders;
 pub mod payment_anomalies;
 pub mod payment_intents;
 pub mod people;

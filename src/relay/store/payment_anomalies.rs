@@ -28,12 +28,7 @@ pub struct Anomaly {
 }
 
 /// Keeps one.
-pub async fn insert(
-    conn: &mut Conn,
-    (channel, kind): (&str, &str),
-    number: Option<&str>,
-    detail: &str,
-) -> Result<()> {
+pub async fn insert(conn: &mut Conn, (channel, kind): (&str, &str), number: Option<&str>, detail: &str) -> Result<()> {
     let id = counters::next(conn, IDS).await?;
     let sql = "insert into canshi_payment_anomalies (id, at, channel, kind, number, detail)
                values (?, utc_timestamp(3), ?, ?, ?, ?)";

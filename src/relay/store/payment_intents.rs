@@ -93,7 +93,8 @@ pub async fn take(conn: &mut Conn, intent: &Intent<'_>, holder: &str, life: Dura
 
 /// Notes what came of a call and gives the right to make it back, if it is still this holder's.
 pub async fn settle(conn: &mut Conn, number: &str, holder: &str, outcome: &str) -> Result<()> {
-    let sql = "update canshi_payment_intents set outcome = ?, holder = null, held_until = null, updated_at = utc_timestamp(3)
+    let sql =
+        "update canshi_payment_intents set outcome = ?, holder = null, held_until = null, updated_at = utc_timestamp(3)
                where number = ? and holder = ?";
     Ok(conn.exec_drop(sql, (outcome, number, holder)).await?)
 }
