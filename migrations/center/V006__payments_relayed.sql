@@ -29,18 +29,16 @@ create table if not exists canshi_payment_intents (
 create table if not exists canshi_payment_bills (
     channel varchar(16) not null,
     date date not null,
-    -- SHA-256 of the file, hexadecimal; null for a day without a bill.
-    sha256 varchar(64),
-    -- The file, Base64, sealed, in pieces that every MySQL takes; and the rows that it says, JSON.
-    pieces bigint not null,
+    -- SHA-256 of the file, hexadecimal.
+    sha256 varchar(64) not null,
     fetched_at datetime(3) not null,
     primary key (channel, date)
 ) default charset utf8mb4 collate utf8mb4_bin;
 
+-- The file as it came (`raw`) and what it says (`rows`, JSON), each Base64, sealed, in pieces that every MySQL takes.
 create table if not exists canshi_payment_bill_pieces (
     channel varchar(16) not null,
     date date not null,
-    -- `raw` or `rows`.
     part varchar(8) not null,
     place bigint not null,
     piece_sealed mediumtext not null,

@@ -13,6 +13,7 @@ use super::identify::{Identified, Known};
 use super::mailbox::Waiting;
 use super::pay::Calls;
 use super::payment_anomalies::Hourly;
+use super::payment_bills::Fetching;
 use crate::config::Config;
 use crate::domain::access::Access;
 use crate::domain::settings::Settings;
@@ -51,6 +52,7 @@ struct Inner {
     platforms: Gateways,
     calls: Calls,
     hourly_anomalies: Hourly,
+    fetching: Fetching,
     settings: Settings,
     limits: Limits,
     config: Config,
@@ -87,6 +89,7 @@ impl Center {
             platforms,
             calls: Calls::default(),
             hourly_anomalies: Hourly::default(),
+            fetching: Fetching::default(),
             limits: Limits::new(&settings),
             settings,
             config,
@@ -157,6 +160,11 @@ impl Center {
     /// How many payment anomalies were kept lately.
     pub(super) fn hourly_anomalies(&self) -> &Hourly {
         &self.0.hourly_anomalies
+    }
+
+    /// Who downloads a bill.
+    pub(super) fn fetching(&self) -> &Fetching {
+        &self.0.fetching
     }
 
     /// The limits' numbers and the life of a token.
