@@ -22,6 +22,7 @@ mod operations;
 mod outbox;
 mod payees;
 mod payments;
+mod payments_relay;
 mod payout_chances;
 mod payouts;
 mod payroll_files;

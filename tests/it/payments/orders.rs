@@ -1,5 +1,7 @@
 //! Orders: made, paid, looked at, closed, and facts that need no line.
 
+use canshi::domain::payments::OrderStatus;
+use canshi::store::payment_orders::{self, PaymentOrder};
 use serde_json::json;
 
 use super::{WAYS, World};
@@ -89,7 +91,12 @@ async fn paid_after_it_was_closed_is_booked_and_has_to_go_back() {
     let order = world.placed("wechat").await;
     world.platform.pay("wechat", &order).await.unwrap();
     // The site believes that it closed the order: the platform's word beats that.
-    world.app.rows().execute("update payment_orders set status = 'closed' where id = 1", []).unwrap();
+    let number = order.parse().unwrap();
+    let believed = world.app.db().write(move |tx| {
+        let known = payment_orders::find_by_number(tx, &number)?.unwrap();
+        payment_orders::update(tx, known.status, &PaymentOrder { status: OrderStatus::Closed, ..known.clone() })
+    });
+    believed.await.unwrap();
     world.notify("payment", &order, "plain").await;
     let shown = world.app.get(&format!("/api/payment/orders/{order}")).await.expect(200);
     assert_eq!((&shown["status"], &shown["refund_due"]), (&json!("paid"), &json!(true)));
