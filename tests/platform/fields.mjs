@@ -27,6 +27,24 @@ export function readJson(bytes) {
     }
 }
 
+// The query of a call, each parameter at most once and none but the known ones.
+export function parameters({ query, body }, known) {
+    if (body.length) throw new BadField('', 'is not part of this call');
+    const given = {};
+    for (const [name, value] of new URLSearchParams(query)) {
+        if (!known.includes(name) || name in given) throw new BadField(name, 'is not a parameter of this call, or is there twice');
+        given[name] = value;
+    }
+    return given;
+}
+
+export function jsonBody(request, check) {
+    if (request.query) throw new BadField('', 'has a query string beside it');
+    const value = readJson(request.body);
+    check(value);
+    return value;
+}
+
 export function text({ min = 1, max, pattern = null }) {
     return (value, field) => {
         if (typeof value !== 'string') throw new BadField(field, 'is not a string');
