@@ -11,6 +11,7 @@ use toml::{Table, Value};
 use crate::domain::settings::{LogLevel, UnknownLogLevel};
 use crate::domain::time::Zone;
 use crate::http::app::EdgeConfig;
+use crate::payments::config::{AlipayConfig, Config as PaymentsConfig, UnionpayConfig, WechatConfig};
 use crate::store::backup::Retention;
 use crate::wechat;
 
@@ -18,6 +19,8 @@ use crate::wechat;
 pub const DEFAULTS: &str = include_str!("../packaging/canshi.toml");
 /// What a variable's name begins with.
 const PREFIX: &str = "CANSHI_";
+/// What the names of the platforms' keys begin with.
+const PAYMENT_PREFIXES: [&str; 4] = ["payment_", "wechatpay_", "alipay_", "unionpay_"];
 /// Costs that bcrypt takes.
 const BCRYPT_COSTS: std::ops::RangeInclusive<u32> = 4..=16;
 
@@ -82,6 +85,8 @@ pub struct Config {
     pub wechat: wechat::Config,
     /// Certificates of a private authority that the relay's may be signed by, PEM.
     pub relay_authority: Option<Vec<u8>>,
+    /// The payment platforms.
+    pub payments: PaymentsConfig,
 }
 
 /// What the configuration says about the relay.
@@ -122,6 +127,38 @@ struct Raw {
     wechat_secret: String,
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawPayments {
+    payment_notify_url: String,
+    wechatpay_base_url: String,
+    wechatpay_mchid: String,
+    wechatpay_appid: String,
+    wechatpay_certificate_serial: String,
+    wechatpay_private_key: String,
+    wechatpay_api_v3_key: String,
+    wechatpay_public_key_id: String,
+    wechatpay_public_key: String,
+    wechatpay_certificates: Vec<PathBuf>,
+    wechatpay_transfer_scene: String,
+    wechatpay_transfer_report: Vec<String>,
+    alipay_base_url: String,
+    alipay_app_id: String,
+    alipay_seller_id: String,
+    alipay_private_key: String,
+    alipay_public_key: String,
+    alipay_app_certificate: String,
+    alipay_certificate: String,
+    alipay_root_certificate: String,
+    unionpay_base_url: String,
+    unionpay_file_url: String,
+    unionpay_merchant_id: String,
+    unionpay_certificate: String,
+    unionpay_private_key: String,
+    unionpay_root_certificate: String,
+    unionpay_middle_certificate: String,
+}
+
 impl Config {
     /// The configuration of this file, if one is given, and these variables.
     ///
@@ -141,7 +178,11 @@ impl Config {
             }
         }
         let source = file.map_or_else(|| "configuration".to_owned(), |path| path.display().to_string());
-        Value::Table(table).try_into::<Raw>().map_err(|error| ConfigError::Toml(source, error))?.check()
+        let of_payments = |key: &String| PAYMENT_PREFIXES.iter().any(|prefix| key.starts_with(prefix));
+        let (payments, rest): (Table, Table) = table.into_iter().partition(|(key, _)| of_payments(key));
+        let refused = |error| ConfigError::Toml(source.clone(), error);
+        let payments = Value::Table(payments).try_into::<RawPayments>().map_err(refused)?.check()?;
+        Value::Table(rest).try_into::<Raw>().map_err(refused)?.check(payments)
     }
 }
 
@@ -161,8 +202,71 @@ fn read_as(like: &Value, text: String) -> Value {
     }
 }
 
+impl RawPayments {
+    fn check(self) -> Result<PaymentsConfig, ConfigError> {
+        for (key, address) in [
+            ("wechatpay_base_url", &self.wechatpay_base_url),
+            ("alipay_base_url", &self.alipay_base_url),
+            ("unionpay_base_url", &self.unionpay_base_url),
+            ("unionpay_file_url", &self.unionpay_file_url),
+            ("payment_notify_url", &self.payment_notify_url),
+        ] {
+            let optional = key == "payment_notify_url" && address.is_empty();
+            if !(optional || is_address(address)) || address.contains(['?', '#']) {
+                let problem = format!("{address:?} is not an address such as https://example.com");
+                return Err(ConfigError::Value { key, problem });
+            }
+        }
+        let file = |path: String| (!path.is_empty()).then(|| PathBuf::from(path));
+        let config = PaymentsConfig {
+            notify_url: self.payment_notify_url,
+            wechat: WechatConfig {
+                base_url: self.wechatpay_base_url,
+                mchid: self.wechatpay_mchid,
+                appid: self.wechatpay_appid,
+                certificate_serial: self.wechatpay_certificate_serial,
+                private_key: self.wechatpay_private_key.into(),
+                api_v3_key: self.wechatpay_api_v3_key.into(),
+                public_key_id: self.wechatpay_public_key_id,
+                public_key: file(self.wechatpay_public_key),
+                certificates: self.wechatpay_certificates,
+                transfer_scene: self.wechatpay_transfer_scene,
+                transfer_report: self.wechatpay_transfer_report,
+            },
+            alipay: AlipayConfig {
+                base_url: self.alipay_base_url,
+                app_id: self.alipay_app_id,
+                seller_id: self.alipay_seller_id,
+                private_key: self.alipay_private_key.into(),
+                public_key: file(self.alipay_public_key),
+                app_certificate: file(self.alipay_app_certificate),
+                certificate: file(self.alipay_certificate),
+                root_certificate: file(self.alipay_root_certificate),
+            },
+            unionpay: UnionpayConfig {
+                base_url: self.unionpay_base_url,
+                file_url: self.unionpay_file_url,
+                merchant_id: self.unionpay_merchant_id,
+                certificate: self.unionpay_certificate.into(),
+                private_key: self.unionpay_private_key.into(),
+                root_certificate: self.unionpay_root_certificate.into(),
+                middle_certificate: self.unionpay_middle_certificate.into(),
+            },
+        };
+        if config.is_on() && config.notify_url.is_empty() {
+            let problem = "the platforms have to be told where this is, such as https://relay.example.com".to_owned();
+            return Err(ConfigError::Value { key: "payment_notify_url", problem });
+        }
+        Ok(config)
+    }
+}
+
+fn is_address(text: &str) -> bool {
+    (text.starts_with("https://") || text.starts_with("http://")) && !text.ends_with('/')
+}
+
 impl Raw {
-    fn check(self) -> Result<Config, ConfigError> {
+    fn check(self, payments: PaymentsConfig) -> Result<Config, ConfigError> {
         let refuse = |key: &'static str, problem: String| ConfigError::Value { key, problem };
         if !BCRYPT_COSTS.contains(&self.bcrypt_cost) {
             return Err(refuse("bcrypt_cost", format!("{} is not between 4 and 16", self.bcrypt_cost)));
@@ -179,7 +283,7 @@ impl Raw {
             }
         };
         let base_url = &self.wechat_base_url;
-        if !base_url.starts_with("https://") && !base_url.starts_with("http://") || base_url.ends_with('/') {
+        if !is_address(base_url) {
             return Err(refuse(
                 "wechat_base_url",
                 format!("{base_url:?} is not an address such as https://example.com"),
@@ -229,6 +333,7 @@ impl Raw {
                 appid: self.wechat_appid,
                 secret: self.wechat_secret,
             },
+            payments,
         })
     }
 }
@@ -264,6 +369,8 @@ mod tests {
             ("CANSHI_TLS", "maybe", "tls"),
             ("CANSHI_WECHAT_BASE_URL", "api.weixin.qq.com", "wechat_base_url"),
             ("CANSHI_WECHAT_APPID", "wx0", "wechat_secret"),
+            ("CANSHI_ALIPAY_BASE_URL", "openapi.alipay.com", "alipay_base_url"),
+            ("CANSHI_WECHATPAY_MCHID", "1900000001", "payment_notify_url"),
         ] {
             let error = load(&[(name, text)]).expect_err(text);
             assert!(error.to_string().contains(named), "{error}");

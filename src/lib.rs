@@ -8,6 +8,7 @@ pub mod error;
 pub mod http;
 pub mod jobs;
 pub mod line;
+pub mod payments;
 pub mod relay;
 pub mod service;
 pub mod store;

@@ -14,6 +14,8 @@ use crate::http::app::Outside;
 use crate::http::{self, App, serve as listen};
 use crate::jobs::Jobs;
 use crate::line::{Line, Means};
+use crate::payments::forwarder::Forwarder;
+use crate::payments::gateways::Gateways;
 use crate::service::auth::Auth;
 use crate::service::passwords::Passwords;
 use crate::service::settings;
@@ -43,6 +45,10 @@ pub fn serve(arguments: &ServeArguments) -> Result<(), Refused> {
     let metrics = telemetry::install_metrics()?;
     let keys = prepare(&data, config.zone.name())?;
     let (db, writer) = open(&data, &config, &keys)?;
+    let payments = Forwarder::new(
+        Gateways::new(&config.payments, Arc::new(|| Clock::System.now()))
+            .map_err(|error| Refused::Said(explained(&error)))?,
+    );
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let outcome = runtime.block_on(async {
         let passwords = Passwords::new(config.bcrypt_cost)?;
@@ -54,7 +60,7 @@ pub fn serve(arguments: &ServeArguments) -> Result<(), Refused> {
         log.set(in_force.load().log_level);
         let auth = Auth::new(db.clone(), passwords, &keys.token, in_force.clone());
         let wechat = WeChat::new(config.wechat.clone()).map_err(|error| Refused::Said(explained(&error)))?;
-        let outside = Outside { wechat, line: LineStatus::new(Clock::System) };
+        let outside = Outside { wechat, line: LineStatus::new(Clock::System), payments: payments.clone() };
         let app = App::new(db.clone(), auth, in_force, config.edge.clone(), log, metrics, outside);
         let router = http::router(&app);
         let means = Means {
@@ -63,6 +69,7 @@ pub fn serve(arguments: &ServeArguments) -> Result<(), Refused> {
             boot: note_start(&db).await?,
             authority: config.relay_authority.clone(),
             status: app.line().clone(),
+            payments: payments.clone(),
         };
         let line = Line::start(&app, router.clone(), means, arguments.invitation());
         let jobs = Jobs::start(&app, &config, &data.path).await?;

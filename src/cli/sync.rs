@@ -15,6 +15,8 @@ use crate::line::client::Client;
 use crate::line::compare::Comparison;
 use crate::line::enrolment::Enrolment;
 use crate::line::{self, Means};
+use crate::payments::forwarder::Forwarder;
+use crate::payments::gateways::Gateways;
 use crate::service::setup::note_start;
 use crate::service::sync::{self, LineStatus, Progress, REPAIR, want_repair};
 use crate::store::Db;
@@ -61,6 +63,7 @@ impl Opened {
             boot: String::new(),
             authority: config.relay_authority,
             status: LineStatus::new(Clock::System),
+            payments: Forwarder::new(Gateways::default()),
         };
         Ok(Self { means, writer, alone })
     }

@@ -65,11 +65,23 @@ pub enum Permission {
     AppointmentsRead,
     /// Confirm, assign, carry out and cancel appointments.
     AppointmentsWrite,
+    /// Pay for oneself, and read one's own orders.
+    PaymentsPay,
+    /// Read all orders, refunds, anomalies and reconciliations.
+    PaymentsRead,
+    /// Make and close orders, of payments and of payouts.
+    PaymentsWrite,
+    /// Confirm that recorded money is there, and resolve differences.
+    PaymentsConfirm,
+    /// Give money back.
+    PaymentsRefund,
+    /// Approve somebody else's payouts.
+    PaymentsApprove,
 }
 
 impl Permission {
     /// Every permission, in the order in which they are listed.
-    pub const ALL: [Permission; 28] = [
+    pub const ALL: [Permission; 34] = [
         Permission::CustomersRead,
         Permission::CustomersReadOwn,
         Permission::CustomersWrite,
@@ -98,6 +110,12 @@ impl Permission {
         Permission::AppointmentsBook,
         Permission::AppointmentsRead,
         Permission::AppointmentsWrite,
+        Permission::PaymentsPay,
+        Permission::PaymentsRead,
+        Permission::PaymentsWrite,
+        Permission::PaymentsConfirm,
+        Permission::PaymentsRefund,
+        Permission::PaymentsApprove,
     ];
 
     /// The name in rows, answers and documents.
@@ -131,6 +149,12 @@ impl Permission {
             Permission::AppointmentsBook => "appointments.book",
             Permission::AppointmentsRead => "appointments.read",
             Permission::AppointmentsWrite => "appointments.write",
+            Permission::PaymentsPay => "payments.pay",
+            Permission::PaymentsRead => "payments.read",
+            Permission::PaymentsWrite => "payments.write",
+            Permission::PaymentsConfirm => "payments.confirm",
+            Permission::PaymentsRefund => "payments.refund",
+            Permission::PaymentsApprove => "payments.approve",
         }
     }
 
@@ -165,6 +189,12 @@ impl Permission {
             Permission::AppointmentsBook => "本人预约",
             Permission::AppointmentsRead => "查看预约",
             Permission::AppointmentsWrite => "处理预约",
+            Permission::PaymentsPay => "本人支付、查看本人订单",
+            Permission::PaymentsRead => "查看支付、退款和对账",
+            Permission::PaymentsWrite => "创建和关闭支付订单",
+            Permission::PaymentsConfirm => "确认线下收款、处理对账差异",
+            Permission::PaymentsRefund => "退款",
+            Permission::PaymentsApprove => "审批付款",
         }
     }
 }
@@ -266,14 +296,19 @@ pub const BUILT_IN_ROLES: [BuiltInRole; 3] = [
             Permission::MenusRead,
             Permission::NotificationsRead,
             Permission::AppointmentsBook,
+            Permission::PaymentsPay,
         ],
     },
 ];
 
 /// Permissions that came after the first release. A site that has its roles already grants them once, to the built-in
 /// roles that have them above.
-pub const LATER_PERMISSIONS: [Permission; 3] =
-    [Permission::AppointmentsBook, Permission::AppointmentsRead, Permission::AppointmentsWrite];
+pub const LATER_PERMISSIONS: [Permission; 4] = [
+    Permission::AppointmentsBook,
+    Permission::AppointmentsRead,
+    Permission::AppointmentsWrite,
+    Permission::PaymentsPay,
+];
 
 /// The fact that says that this permission has been granted.
 pub fn granted_fact(permission: Permission) -> String {

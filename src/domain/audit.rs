@@ -23,11 +23,13 @@ pub enum Action {
     Punch,
     /// A notification was read.
     Read,
+    /// A file with sensitive data was taken out.
+    Export,
 }
 
 impl Action {
     /// Every action.
-    pub const ALL: [Action; 10] = [
+    pub const ALL: [Action; 11] = [
         Action::Login,
         Action::LoginFailed,
         Action::Refresh,
@@ -38,6 +40,7 @@ impl Action {
         Action::Void,
         Action::Punch,
         Action::Read,
+        Action::Export,
     ];
 
     /// The word in rows and answers.
@@ -53,6 +56,7 @@ impl Action {
             Action::Void => "void",
             Action::Punch => "punch",
             Action::Read => "read",
+            Action::Export => "export",
         }
     }
 }

@@ -65,4 +65,24 @@ id! {
     AuditId,
     /// A row of `appointments`.
     AppointmentId,
+    /// A row of `payment_orders`.
+    PaymentOrderId,
+    /// A row of `payment_refunds`.
+    RefundId,
+    /// A row of `payment_callbacks`.
+    CallbackId,
+    /// A row of `payment_anomalies`.
+    AnomalyId,
+    /// A row of `payees`.
+    PayeeId,
+    /// A row of `payroll_files`.
+    PayrollFileId,
+    /// A row of `suppliers`.
+    SupplierId,
+    /// A row of `salaries`.
+    SalaryId,
+    /// A row of `reconciliations`.
+    ReconciliationId,
+    /// A row of `reconciliation_differences`.
+    DifferenceId,
 }

@@ -1,5 +1,7 @@
 //! What may change while the site runs.
 
+use super::money::Fen;
+
 /// How much the log says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogLevel {
@@ -67,6 +69,8 @@ pub struct Settings {
     pub login_failures_per_address: u32,
     /// How much the log says.
     pub log_level: LogLevel,
+    /// Payouts of more than this take a second person; 0 is all of them.
+    pub payout_approval_limit: Fen,
 }
 
 /// Bounds of the numbers, both ends included.
@@ -90,6 +94,7 @@ impl Default for Settings {
             login_failures_per_name: 5,
             login_failures_per_address: 50,
             log_level: LogLevel::Info,
+            payout_approval_limit: Fen(100_000),
         }
     }
 }

@@ -20,6 +20,7 @@ use super::mail::{Letter, OnBehalf};
 use crate::domain::access::{Access, Actor};
 use crate::domain::settings::Settings;
 use crate::error::{Error, Result};
+use crate::payments::forwarder::Forwarder;
 use crate::service::auth::Auth;
 use crate::service::sync::LineStatus;
 use crate::store::idempotency::{self, Kept};
@@ -58,6 +59,8 @@ pub struct Outside {
     pub wechat: WeChat,
     /// What the line to the center tells of itself.
     pub line: LineStatus,
+    /// The way to the payment platforms.
+    pub payments: Forwarder,
 }
 
 impl App {
@@ -98,6 +101,11 @@ impl App {
     /// WeChat, if it is configured.
     pub fn wechat(&self) -> &WeChat {
         &self.0.outside.wechat
+    }
+
+    /// The way to the payment platforms.
+    pub fn payments(&self) -> &Forwarder {
+        &self.0.outside.payments
     }
 
     /// Brings the gauges up to date.

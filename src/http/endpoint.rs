@@ -26,6 +26,10 @@ pub struct Draft {
     pub components: Map<String, Value>,
     /// Whether the answer may be cut to named keys.
     pub fields: bool,
+    /// The media types of a body that is a file.
+    pub body_media: &'static [&'static str],
+    /// The media types of a good answer that is a file.
+    pub answer_media: &'static [&'static str],
 }
 
 impl Draft {

@@ -34,6 +34,8 @@ pub enum Refusal {
     BodyTooSlow,
     /// The body is not declared as JSON.
     NotJson,
+    /// The body is not declared as a table.
+    NotATable,
     /// WeChat did not say who it is.
     WeChat(WeChatError),
 }
@@ -110,6 +112,7 @@ impl Refusal {
             Refusal::Unavailable { error } => plain(503, error),
             Refusal::BodyTooSlow => plain(408, "请求体未在规定时间内传完"),
             Refusal::NotJson => plain(415, "Content-Type应为application/json"),
+            Refusal::NotATable => plain(415, "Content-Type应为text/csv或XLSX的类型"),
             Refusal::Error(error) => parts_of(error),
             Refusal::WeChat(error) => parts_of_wechat(error),
         }
@@ -172,6 +175,7 @@ impl IntoResponse for Refusal {
             | Refusal::BodyTooSlow
             | Refusal::Unavailable { .. }
             | Refusal::NotJson
+            | Refusal::NotATable
             | Refusal::AnswerTooLarge => None,
         };
         if let Some(cause) = cause

@@ -74,6 +74,9 @@ fn operation<S: Edge>(route: &Route<S>, draft: &Draft) -> Value {
     if let Some(schema) = &draft.body {
         operation["requestBody"] = json!({"required": true, "content": {"application/json": {"schema": schema}}});
     }
+    if !draft.body_media.is_empty() {
+        operation["requestBody"] = json!({"required": true, "content": files(draft.body_media)});
+    }
     match route.access {
         Access::Public | Access::Relay => operation["security"] = json!([]),
         Access::SignedIn | Access::Refresh | Access::Site => operation["security"] = json!([{"token": []}]),
@@ -89,7 +92,15 @@ fn operation<S: Edge>(route: &Route<S>, draft: &Draft) -> Value {
     operation
 }
 
+/// The content of a body that is a file of one of these types.
+fn files(media: &[&str]) -> Value {
+    media.iter().map(|media| ((*media).to_owned(), json!({"schema": {"type": "string", "format": "binary"}}))).collect()
+}
+
 fn good(draft: &Draft) -> Value {
+    if !draft.answer_media.is_empty() {
+        return json!({"description": "成功", "content": files(draft.answer_media)});
+    }
     match &draft.answer {
         Some(schema) => json!({"description": "成功", "content": {"application/json": {"schema": schema}}}),
         None => json!({"description": "成功", "content": {"*/*": {}}}),
@@ -98,7 +109,7 @@ fn good(draft: &Draft) -> Value {
 
 /// The statuses that a route may refuse with.
 fn refusals<S>(route: &Route<S>, draft: &Draft, writes: bool) -> Vec<u16> {
-    if draft.answer.is_none() {
+    if draft.answer.is_none() && draft.answer_media.is_empty() {
         return vec![404, 500];
     }
     let mut statuses = vec![];
@@ -113,7 +124,7 @@ fn refusals<S>(route: &Route<S>, draft: &Draft, writes: bool) -> Vec<u16> {
         statuses.push(403);
     }
     statuses.push(404);
-    if draft.body.is_some() {
+    if draft.body.is_some() || !draft.body_media.is_empty() {
         statuses.extend([408, 413, 415]);
     }
     if writes {

@@ -21,12 +21,14 @@ use crate::domain::appointments::AppointmentStatus;
 use crate::domain::attendance::PunchType;
 use crate::domain::audit::Action;
 use crate::domain::ids::{
-    AppointmentId, AttendanceId, CustomerId, DishId, EmployeeId, ID_MAX, MenuId, NotificationId, RoleId, TransactionId,
-    UserId,
+    AppointmentId, AttendanceId, CustomerId, DishId, EmployeeId, ID_MAX, MenuId, NotificationId, PayrollFileId, RoleId,
+    SalaryId, SupplierId, TransactionId, UserId,
 };
 use crate::domain::menus::Meal;
 use crate::domain::money::Fen;
+use crate::domain::payments::{OrderStatus, OrderType, PaymentMethod};
 use crate::domain::reports::ReportType;
+use crate::domain::salaries::PayPeriod;
 use crate::domain::settings::LogLevel;
 use crate::domain::status::Status;
 use crate::domain::text::Text;
@@ -179,6 +181,26 @@ impl fmt::Display for LocalTime {
     }
 }
 
+impl Serialize for PayPeriod {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for PayPeriod {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        from_text(deserializer, |text| text.parse().map_err(|error| format!("{error}")))
+    }
+}
+
+impl PartialSchema for PayPeriod {
+    fn schema() -> RefOr<Schema> {
+        string().pattern(Some(r"^\d{4}-\d{2}$")).examples([json!("2024-01")]).into()
+    }
+}
+
+impl ToSchema for PayPeriod {}
+
 impl Serialize for LocalTime {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(&self.0.strftime("%Y-%m-%dT%H:%M:%S"))
@@ -330,7 +352,10 @@ id_on_the_wire!(
     EmployeeId,
     MenuId,
     NotificationId,
+    PayrollFileId,
     RoleId,
+    SalaryId,
+    SupplierId,
     TransactionId,
     UserId,
 );
@@ -365,6 +390,9 @@ word_on_the_wire!(
     Direction: [Direction::Income, Direction::Expense].map(Direction::as_str),
     LogLevel: [LogLevel::Error, LogLevel::Warn, LogLevel::Info, LogLevel::Debug, LogLevel::Trace].map(LogLevel::as_str),
     Meal: [Meal::Breakfast, Meal::Lunch, Meal::Dinner].map(Meal::as_str),
+    OrderStatus: OrderStatus::ALL.iter().map(|status| status.as_str()),
+    OrderType: OrderType::ALL.iter().map(|kind| kind.as_str()),
+    PaymentMethod: PaymentMethod::ALL.iter().map(|method| method.as_str()),
     Permission: Permission::ALL.map(Permission::as_str),
     PunchType: [PunchType::CheckIn, PunchType::CheckOut].map(PunchType::as_str),
     ReportType: [ReportType::Daily, ReportType::Weekly, ReportType::Monthly, ReportType::Yearly].map(ReportType::as_str),

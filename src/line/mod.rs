@@ -22,6 +22,7 @@ use tokio::task::JoinHandle;
 
 use crate::error::{Error, Result};
 use crate::http::App;
+use crate::payments::forwarder::Forwarder;
 use crate::service::sync::{self, LineStatus};
 use crate::store::Db;
 use client::Client;
@@ -48,6 +49,8 @@ pub struct Means {
     pub authority: Option<Vec<u8>>,
     /// What the line tells of itself.
     pub status: LineStatus,
+    /// The way to the payment platforms, which may lead over the center.
+    pub payments: Forwarder,
 }
 
 /// The line at work, until it is stopped.

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::audit::{Deed, record};
 use crate::domain::access::Actor;
 use crate::domain::audit::Action;
+use crate::domain::money::Fen;
 use crate::domain::settings::Settings;
 use crate::error::{Error, Result};
 use crate::store::settings::{self, NOUN};
@@ -22,10 +23,16 @@ pub fn read(tx: &ReadTx<'_>) -> Result<Settings> {
 }
 
 /// Writes what differs between the settings in force and the wanted ones.
+///
+/// # Errors
+/// [`Error::Invalid`] when an amount is negative.
 pub fn update(tx: &WriteTx<'_>, actor: &Actor, change: impl FnOnce(&mut Settings)) -> Result<Settings> {
     let before = read(tx)?;
     let mut after = before.clone();
     change(&mut after);
+    if after.payout_approval_limit < Fen::ZERO {
+        return Err(Error::invalid("payout_approval_limit", "付款审批限额不能为负数"));
+    }
     let (old, new) = (image(&before), image(&after));
     for (key, value) in new.as_object().into_iter().flatten().filter(|(key, value)| old[key.as_str()] != **value) {
         settings::set(tx, key, &value.to_string())?;
@@ -45,6 +52,7 @@ fn image(settings: &Settings) -> Value {
         "login_failures_per_name": settings.login_failures_per_name,
         "login_failures_per_address": settings.login_failures_per_address,
         "log_level": settings.log_level.as_str(),
+        "payout_approval_limit": settings.payout_approval_limit.to_string(),
     })
 }
 
@@ -60,6 +68,7 @@ fn put(settings: &mut Settings, key: &str, value: &Value) -> Option<()> {
         "login_failures_per_name" => settings.login_failures_per_name = number()?,
         "login_failures_per_address" => settings.login_failures_per_address = number()?,
         "log_level" => settings.log_level = value.as_str()?.parse().ok()?,
+        "payout_approval_limit" => settings.payout_approval_limit = value.as_str()?.parse().ok()?,
         _ => {}
     }
     Some(())

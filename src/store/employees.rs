@@ -116,6 +116,12 @@ pub fn find(tx: &ReadTx<'_>, id: EmployeeId) -> Result<Option<Employee>> {
     tx.connection.prepare_cached(sql)?.query_row([id], |row| Ok(read(tx, row))).optional()?.transpose()
 }
 
+/// The employee's name, hidden or not: old records still resolve to it.
+pub fn name_of(tx: &ReadTx<'_>, id: EmployeeId) -> Result<String> {
+    let sql = "select name from employees where id = ?1";
+    Ok(tx.connection.prepare_cached(sql)?.query_row([id], |row| row.get(0))?)
+}
+
 /// Whether the employee may punch: `None` when there is none.
 pub fn status_of(tx: &ReadTx<'_>, id: EmployeeId) -> Result<Option<Status>> {
     let sql = "select status from employees where id = ?1 and deleted_at is null";

@@ -12,10 +12,11 @@ use crate::error::{Error, Result};
 const CLOCK_TOLERANCE_MS: i64 = 5 * MINUTE_MS;
 
 /// The nouns that can be searched, each with the count of its visible rows.
-const SEARCHABLE: [(&str, &str); 3] = [
+const SEARCHABLE: [(&str, &str); 4] = [
     ("customers", "select count(*) from customers where deleted_at is null"),
     ("dishes", "select count(*) from dishes where deleted_at is null"),
     ("employees", "select count(*) from employees where deleted_at is null"),
+    ("suppliers", "select count(*) from suppliers where deleted_at is null"),
 ];
 
 /// What came of one check.

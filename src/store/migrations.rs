@@ -12,7 +12,7 @@ mod embedded {
 
 /// The tables whose every change travels to the center. Sessions, bind codes, answers kept for a day, search terms, totals
 /// and the facts in `site` are this box's own affair or follow from the others.
-pub const TRAVELLING: [&str; 18] = [
+pub const TRAVELLING: [&str; 30] = [
     "roles",
     "role_permissions",
     "users",
@@ -31,6 +31,18 @@ pub const TRAVELLING: [&str; 18] = [
     "boots",
     "mailbox_answers",
     "appointments",
+    "payment_orders",
+    "payment_refunds",
+    "payment_entries",
+    "payment_callbacks",
+    "payment_anomalies",
+    "suppliers",
+    "payees",
+    "salaries",
+    "reconciliations",
+    "reconciliation_differences",
+    "payroll_files",
+    "payroll_file_orders",
 ];
 
 /// The newest version that this program knows.

@@ -18,10 +18,11 @@ use crate::domain::access::{LATER_PERMISSIONS, granted_fact};
 use crate::error::{Error, Result};
 
 /// What can be searched: the noun, and a query for the id, the name and the searchable text of its visible rows.
-const SEARCHABLE: [(&str, &str); 3] = [
+const SEARCHABLE: [(&str, &str); 4] = [
     ("customers", "select id, name, null from customers where deleted_at is null"),
     ("dishes", "select id, name, ingredients from dishes where deleted_at is null"),
     ("employees", "select id, name, null from employees where deleted_at is null"),
+    ("suppliers", "select id, name, null from suppliers where deleted_at is null"),
 ];
 
 /// A database that is being filled.

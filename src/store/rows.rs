@@ -7,11 +7,14 @@ use rusqlite::{ErrorCode, Row};
 use crate::domain::appointments::AppointmentStatus;
 use crate::domain::attendance::{DayStatus, PunchType};
 use crate::domain::ids::{
-    AppointmentId, AttendanceId, AuditId, CustomerId, DishId, EmployeeId, MenuId, NotificationId, PunchId, RoleId,
-    TransactionId, UserId,
+    AnomalyId, AppointmentId, AttendanceId, AuditId, CallbackId, CustomerId, DifferenceId, DishId, EmployeeId, MenuId,
+    NotificationId, PayeeId, PaymentOrderId, PayrollFileId, PunchId, ReconciliationId, RefundId, RoleId, SalaryId,
+    SupplierId, TransactionId, UserId,
 };
 use crate::domain::menus::Meal;
 use crate::domain::money::Fen;
+use crate::domain::payments::{Channel, OrderNo, OrderStatus, OrderType, PaymentMethod, RefundStatus, Trade};
+use crate::domain::salaries::{NotAPayPeriod, PayPeriod};
 use crate::domain::status::Status;
 use crate::domain::time::Instant;
 use crate::domain::transactions::Direction;
@@ -34,16 +37,26 @@ macro_rules! stored_as_integer {
 }
 
 stored_as_integer!(
+    AnomalyId,
     AppointmentId,
     AttendanceId,
     AuditId,
+    CallbackId,
     CustomerId,
+    DifferenceId,
     DishId,
     EmployeeId,
     MenuId,
     NotificationId,
+    PayeeId,
+    PaymentOrderId,
+    PayrollFileId,
     PunchId,
+    ReconciliationId,
+    RefundId,
     RoleId,
+    SalaryId,
+    SupplierId,
     TransactionId,
     UserId,
 );
@@ -82,7 +95,32 @@ macro_rules! stored_as_word {
     )+};
 }
 
-stored_as_word!(AppointmentStatus, Direction, Meal, PunchType, Status);
+stored_as_word!(
+    AppointmentStatus,
+    Channel,
+    Direction,
+    Meal,
+    OrderNo,
+    OrderStatus,
+    OrderType,
+    PaymentMethod,
+    PunchType,
+    RefundStatus,
+    Status,
+    Trade,
+);
+
+impl ToSql for PayPeriod {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::from(self.to_string()))
+    }
+}
+
+impl FromSql for PayPeriod {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        value.as_str()?.parse().map_err(|error: NotAPayPeriod| FromSqlError::Other(Box::new(error)))
+    }
+}
 
 impl ToSql for DayStatus {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {

@@ -10,7 +10,7 @@ use crate::domain::ids::{CENTER_IDS_FROM, CustomerId, EmployeeId, RoleId, UserId
 use crate::domain::status::Status;
 use crate::domain::time::Instant;
 use crate::domain::wechat::Openid;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// The noun's name in tables and audit rows.
 pub const NOUN: &str = "users";
@@ -137,6 +137,18 @@ pub fn clear_openid(tx: &WriteTx<'_>, id: UserId) -> Result<()> {
 pub fn has_openid(tx: &ReadTx<'_>, id: UserId) -> Result<bool> {
     let sql = "select 1 from users where id = ?1 and openid_index is not null";
     Ok(tx.connection.prepare_cached(sql)?.exists([id])?)
+}
+
+/// The WeChat account of the first active user who is this employee and logs in with one.
+pub fn openid_of_employee(tx: &ReadTx<'_>, id: EmployeeId) -> Result<Option<Openid>> {
+    let sql = "select id, openid from users
+               where employee_id = ?1 and openid is not null and status = 'active' and deleted_at is null
+               order by id limit 1";
+    let found: Option<(UserId, String)> =
+        tx.connection.prepare_cached(sql)?.query_row([id], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+    let Some((user, sealed)) = found else { return Ok(None) };
+    let text = tx.vault.open(Place { table: "users", column: "openid", id: user.get() }, &sealed)?;
+    Openid::new(text).map(Some).map_err(|error| Error::Corrupt(format!("users.openid.{user}: {error}")))
 }
 
 fn openid_index(tx: &ReadTx<'_>, openid: &Openid) -> String {

@@ -46,7 +46,12 @@ async fn every_route_demands_what_it_declares() {
     callers.push(("planner", app.user("planner", json!({})).await, &[Permission::MenusRead]));
 
     for route in routes() {
-        let path = route.path.replace("{id}", "999999").replace("{file}", "index.html");
+        let path = route
+            .path
+            .replace("{id}", "999999")
+            .replace("{file}", "index.html")
+            .replace("{order_id}", "P20240101101000001234567")
+            .replace("{payment_method}", "bank");
         assert!(!path.contains('{'), "{path}");
         let changes = route.method == Method::POST || route.method == Method::PUT;
         let body = changes.then(|| json!({}));

@@ -11,6 +11,9 @@ use canshi::domain::time::{HOUR_MS, Instant, Zone};
 use canshi::http::app::{EdgeConfig, Outside};
 use canshi::http::mail::{Letter, deliver};
 use canshi::http::{self, App};
+use canshi::payments::config::Config as Payments;
+use canshi::payments::forwarder::Forwarder;
+use canshi::payments::gateways::Gateways;
 use canshi::service::auth::Auth;
 use canshi::service::passwords::Passwords;
 use canshi::service::sync::LineStatus;
@@ -89,15 +92,20 @@ impl TestApp {
 
     /// An empty site of this configuration.
     pub async fn with(edge: EdgeConfig, options: Options) -> Self {
-        Self::on(edge, options, wechat::Config::default()).await
+        Self::on(edge, options, wechat::Config::default(), Payments::default()).await
     }
 
     /// An empty site whose people log in with this mini-program.
     pub async fn with_wechat(wechat: wechat::Config) -> Self {
-        Self::on(EdgeConfig::default(), Options::default(), wechat).await
+        Self::on(EdgeConfig::default(), Options::default(), wechat, Payments::default()).await
     }
 
-    async fn on(edge: EdgeConfig, options: Options, wechat: wechat::Config) -> Self {
+    /// An empty site that has the keys of these payment platforms.
+    pub async fn with_payments(payments: Payments) -> Self {
+        Self::on(EdgeConfig::default(), Options::default(), wechat::Config::default(), payments).await
+    }
+
+    async fn on(edge: EdgeConfig, options: Options, wechat: wechat::Config, payments: Payments) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let data = DataDir::lock(directory.path()).unwrap();
         let zone = Zone::named("Asia/Shanghai").unwrap();
@@ -111,7 +119,9 @@ impl TestApp {
         let auth = Auth::new(db.clone(), passwords, &keys.token, in_force.clone());
         let metrics = telemetry::metrics().build_recorder().handle();
         let line = LineStatus::new(Clock::Fixed(clock.clone()));
-        let outside = Outside { wechat: WeChat::new(wechat).unwrap(), line };
+        let now = Clock::Fixed(clock.clone());
+        let payments = Forwarder::new(Gateways::new(&payments, Arc::new(move || now.now())).unwrap());
+        let outside = Outside { wechat: WeChat::new(wechat).unwrap(), line, payments };
         let app = App::new(db.clone(), auth, in_force, edge, LogControl::none(), metrics, outside);
         let mut site = Self {
             router: http::router(&app),
@@ -196,6 +206,13 @@ impl TestApp {
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let bytes = response.into_body().collect().await.unwrap().to_bytes();
         Reply { status, headers, text: String::from_utf8(bytes.to_vec()).unwrap() }
+    }
+
+    /// A request whose answer is a file.
+    pub async fn file(&self, request: Request<Body>) -> (u16, HeaderMap, Vec<u8>) {
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        (status, headers, response.into_body().collect().await.unwrap().to_bytes().to_vec())
     }
 
     /// A request with this token.

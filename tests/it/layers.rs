@@ -4,20 +4,21 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A module and the modules that it may name.
-const ARROWS: [(&str, &[&str]); 14] = [
+const ARROWS: [(&str, &[&str]); 15] = [
     ("domain", &["domain"]),
     ("error", &["domain"]),
     ("store", &["store", "domain", "error"]),
-    ("service", &["service", "store", "domain", "error"]),
-    ("http", &["http", "service", "store", "domain", "error", "telemetry", "config", "wechat"]),
-    ("relay", &["relay", "http", "service", "store", "domain", "error", "config", "telemetry", "wechat"]),
+    ("payments", &["payments", "domain"]),
+    ("service", &["service", "store", "payments", "domain", "error"]),
+    ("http", &["http", "service", "store", "payments", "domain", "error", "telemetry", "config", "wechat"]),
+    ("relay", &["relay", "http", "service", "store", "payments", "domain", "error", "config", "telemetry", "wechat"]),
     // The line runs mail through the site's own router.
-    ("line", &["line", "http", "service", "store", "domain", "error"]),
-    ("jobs", &["http", "service", "store", "config", "error"]),
+    ("line", &["line", "http", "service", "store", "payments", "domain", "error"]),
+    ("jobs", &["http", "service", "store", "payments", "config", "error"]),
     ("demo", &["service", "store", "domain", "error"]),
     ("telemetry", &["domain"]),
     ("wechat", &["domain"]),
-    ("config", &["domain", "http", "store", "wechat"]),
+    ("config", &["domain", "http", "store", "payments", "wechat"]),
     (
         "cli",
         &[
@@ -27,6 +28,7 @@ const ARROWS: [(&str, &[&str]); 14] = [
             "jobs",
             "relay",
             "line",
+            "payments",
             "service",
             "store",
             "domain",

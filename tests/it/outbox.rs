@@ -81,6 +81,12 @@ async fn every_travelling_table_is_written_to_and_replays() {
     setup::note_start(app.db()).await.unwrap();
     let letter = headquarters("m1");
     app.deliver(letter, Method::POST, "/api/customers", Some(json!({"name": "李四"}))).await.expect(201);
+    app.post("/api/suppliers", json!({"name": "鲜蔬配送行", "category": "食材采购"})).await.expect(201);
+    let payee = json!({"account": "6222020200012345678", "account_name": "王五", "bank_name": "中国工商银行"});
+    app.put(&format!("/api/employees/{}/payees/bank", employee["id"]), payee).await.expect(200);
+    app.put("/api/settings", json!({"payout_approval_limit": 9000})).await.expect(200);
+    crate::payouts::pay_wages(&app, employee["id"].as_i64().unwrap(), "2024-01").await;
+    app.post("/api/payment/payroll-files", json!({})).await.expect(201);
     let connection = app.rows();
     for table in TRAVELLING {
         let changes: i64 =

@@ -28,7 +28,7 @@ export function writeConfig(directory, { keys, baseUrl, notifyBase }) {
         alipay_certificate: file('alipay/alipay_certificate.pem'),
         alipay_root_certificate: file('alipay/root_certificate.pem'),
         unionpay_base_url: baseUrl,
-        unionpay_file_url: `${baseUrl}/filedownload/`,
+        unionpay_file_url: baseUrl,
         unionpay_merchant_id: ids.unionpayMerchantId,
         unionpay_certificate: file('unionpay/merchant_certificate.pem'),
         unionpay_private_key: file('unionpay/merchant_key.pem'),

@@ -27,7 +27,7 @@ export class Control {
             'POST /_sim/deliver': (body) => this.#deliver(body),
             'POST /_sim/faults': (body) => this.faults.add(body),
             'POST /_sim/faults/clear': () => this.faults.clear(),
-            'POST /_sim/down': ({ down }, socket) => this.#down(down, socket),
+            'POST /_sim/down': ({ down }) => this.#down(down),
             'POST /_sim/chaos': (body) => this.faults.chaos(body),
             'POST /_sim/keys': ({ channel = 'wechat', mode }) => this.#platform(channel).useKeys(mode),
             'POST /_sim/bill': ({ channel, date, tamper }) => this.#platform(channel).bills.tamper(date, tamper),
@@ -39,13 +39,13 @@ export class Control {
         };
     }
 
-    async answer({ method, path, query, body }, socket) {
+    async answer({ method, path, query, body }) {
         const call = this.calls[`${method} ${path}`];
         if (!call) return json(404, { error: `${method} ${path} is not there` });
         try {
             const given = method === 'GET' ? Object.fromEntries(new URLSearchParams(query)) : JSON.parse(body.length ? body : '{}');
-            const { http = 200, ...value } = wrap(await call(given, socket));
-            return json(http, value.list ?? value);
+            const value = (await call(given)) ?? {};
+            return json(value.why ? 409 : 200, value);
         } catch (error) {
             return json(400, { error: error.message });
         }
@@ -114,9 +114,9 @@ export class Control {
         throw new Error(`nothing is to be told of the ${event} ${no}: it is unknown, or has not happened`);
     }
 
-    #down(down, socket) {
+    #down(down) {
         this.faults.down = down;
-        if (down) this.onDown(socket);
+        if (down) this.onDown();
     }
 
     #facts() {
@@ -145,9 +145,5 @@ export class Control {
 
 // What a family tried: done, or 409 and why not.
 function refusable(verb, why) {
-    return why === null ? { [verb]: true } : { http: 409, [verb]: false, why };
-}
-
-function wrap(value) {
-    return Array.isArray(value) ? { list: value } : (value ?? {});
+    return why === null ? { [verb]: true } : { [verb]: false, why };
 }

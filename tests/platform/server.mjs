@@ -10,12 +10,12 @@ export function serve({ world, faults, platforms, control }) {
     const server = createServer({ keepAliveTimeout: 0, requestTimeout: 0 });
     // The sockets that the platforms are spoken to on: they close when the platforms go down.
     const sockets = new Set();
-    control.onDown = (except) => sockets.forEach((socket) => socket === except || socket.destroy());
+    control.onDown = () => sockets.forEach((socket) => socket.destroy());
     server.on('request', async (incoming, response) => {
         try {
             const request = await read(incoming);
             if (request.path.startsWith('/_sim/')) {
-                send(response, await control.answer(request, incoming.socket));
+                send(response, await control.answer(request));
                 return;
             }
             const { socket } = incoming;

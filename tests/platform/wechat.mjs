@@ -91,6 +91,8 @@ export class Wechat {
 
     // What an attacker or a broken line makes of an answer.
     spoil(answer, how) {
+        // A bill's file is not signed.
+        if (!answer.headers['Wechatpay-Signature']) return answer;
         const headers = { ...answer.headers };
         if (how === 'no_signature') delete headers['Wechatpay-Signature'];
         else if (how === 'wrong_serial') headers['Wechatpay-Serial'] = 'PUB_KEY_ID_0000000000000000000000000000000';

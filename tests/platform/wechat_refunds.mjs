@@ -53,6 +53,7 @@ export class WechatRefunds {
         refund.settled_ms = this.world.now();
         if (state === 'SUCCESS') {
             refund.moves += 1;
+            refund.moved_fen += refund.amount_fen;
             refund.order.refunded_fen += refund.amount_fen;
         }
         if (state === 'CLOSED') this.world.move('wechat', refund.amount_fen);
@@ -86,7 +87,7 @@ export class WechatRefunds {
     #book(order, asked) {
         const refund = {
             channel: 'wechat', refund_no: asked.out_refund_no, order_no: order.order_no, order, request: asked,
-            amount_fen: asked.amount.refund, state: 'PROCESSING', moves: 0, created_ms: this.world.now(), settled_ms: null,
+            amount_fen: asked.amount.refund, state: 'PROCESSING', moves: 0, moved_fen: 0, created_ms: this.world.now(), settled_ms: null,
             platform_no: this.world.number('50000', 23),
         };
         this.all.set(refund.refund_no, refund);

@@ -10,9 +10,14 @@ mod dishes;
 mod employees;
 mod menus;
 pub mod notifications;
+mod payees;
+mod payouts;
+mod payroll_files;
 mod reports;
 mod roles;
+mod salaries;
 mod settings;
+mod suppliers;
 pub mod sync;
 mod transactions;
 mod users;
@@ -32,9 +37,14 @@ pub fn routes() -> Vec<Route> {
         employees::routes(),
         menus::routes(),
         notifications::routes(),
+        payees::routes(),
+        payouts::routes(),
+        payroll_files::routes(),
         reports::routes(),
         roles::routes(),
+        salaries::routes(),
         settings::routes(),
+        suppliers::routes(),
         sync::routes(),
         transactions::routes(),
         users::routes(),

@@ -13,7 +13,7 @@ use crate::http::caller::Caller;
 use crate::http::error::Refusal;
 use crate::http::extract::{Body, Labels};
 use crate::http::route::{Route, get, put};
-use crate::http::wire::{Name, Whole, present};
+use crate::http::wire::{Money, Name, Whole, present};
 use crate::service::settings;
 
 /// The routes of this noun.
@@ -56,6 +56,9 @@ struct SettingsPatch {
     /// 日志级别
     #[serde(default, deserialize_with = "present")]
     log_level: Option<LogLevel>,
+    /// 付款审批限额：超过此金额的付款须由另一人审批, 0 is every payout
+    #[serde(default, deserialize_with = "present")]
+    payout_approval_limit: Option<Money>,
 }
 
 impl Labels for SettingsPatch {
@@ -68,6 +71,7 @@ impl Labels for SettingsPatch {
         ("login_failures_per_name", "每个用户名登录失败次数上限"),
         ("login_failures_per_address", "每个地址登录失败次数上限"),
         ("log_level", "日志级别"),
+        ("payout_approval_limit", "付款审批限额"),
     ];
 }
 
@@ -84,6 +88,9 @@ impl SettingsPatch {
         put_number(self.login_failures_per_address, &mut settings.login_failures_per_address);
         if let Some(level) = self.log_level {
             settings.log_level = level;
+        }
+        if let Some(limit) = self.payout_approval_limit {
+            settings.payout_approval_limit = limit.0;
         }
     }
 }
@@ -114,6 +121,8 @@ struct SettingsView {
     login_failures_per_address: u32,
     /// 日志级别
     log_level: LogLevel,
+    /// 付款审批限额：超过此金额的付款须由另一人审批, 0 is every payout
+    payout_approval_limit: Money,
 }
 
 impl From<Settings> for SettingsView {
@@ -127,6 +136,7 @@ impl From<Settings> for SettingsView {
             login_failures_per_name: settings.login_failures_per_name,
             login_failures_per_address: settings.login_failures_per_address,
             log_level: settings.log_level,
+            payout_approval_limit: Money(settings.payout_approval_limit),
         }
     }
 }
