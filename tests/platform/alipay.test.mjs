@@ -1,13 +1,17 @@
 // Alipay, spoken to by its own SDK.
 
 import assert from 'node:assert/strict';
+import { File } from 'node:buffer';
 import test from 'node:test';
 
-import { AlipaySdk } from 'alipay-sdk';
 import { unzipSync } from 'fflate';
 import iconv from 'iconv-lite';
 
 import { receiver, running } from './test_support.mjs';
+
+// The SDK looks for File where Node 18 does not keep it yet.
+globalThis.File ??= File;
+const { AlipaySdk } = await import('alipay-sdk');
 
 // The SDK writes its timestamps in the machine's zone.
 process.env.TZ = 'Asia/Shanghai';
@@ -105,6 +109,9 @@ test('the bill of a day holds what was paid on it', async (t) => {
     assert.equal((await ask(day(now))).subCode, 'isp.bill_not_exist');
     const { billDownloadUrl } = await ask(day(now - 3 * 86_400_000));
     const files = unzipSync(new Uint8Array(await (await fetch(billDownloadUrl)).arrayBuffer()));
+    // Nothing says that a name is in UTF-8, so its bytes are shown one by one.
+    const names = Object.keys(files).map((name) => iconv.decode(Buffer.from(name, 'latin1'), 'gbk'));
+    assert.ok(names[0].endsWith('_业务明细.csv') && names[1].endsWith('_业务明细(汇总).csv'), names.join());
     const [details] = Object.values(files).map((file) => iconv.decode(Buffer.from(file), 'gbk'));
     assert.match(details, /^支付宝交易号,商户订单号/m);
     assert.match(details, /\tT1\t|,T1\t/);

@@ -102,9 +102,7 @@ export class AlipayBills extends Bills {
         const tail = [`#导出时间：[${spaced(this.world.now())}]`];
         const file = (lines) => new Uint8Array(iconv.encode(`${[...head, ...lines, ...tail].join('\r\n')}\r\n`, 'gbk'));
         const base = `${alipaySellerId}0156_${year}${month}${day}_${name}`;
-        // The names are in GBK too, which a ZIP does not say; whoever unpacks by name is in for a surprise.
-        const gbk = (text) => iconv.encode(text, 'gbk').toString('latin1');
-        return Buffer.from(zipSync({ [gbk(`${base}.csv`)]: file(details), [gbk(`${base}(汇总).csv`)]: file(summary) }, { mtime: new Date(2020, 0, 1) }));
+        return archive({ [`${base}.csv`]: file(details), [`${base}(汇总).csv`]: file(summary) });
     }
 }
 
@@ -125,4 +123,18 @@ function tradeCells(row) {
 
 function cells(columns, values) {
     return columns.map((name) => `${String(values[name] ?? '').replaceAll(',', ' ')}\t`).join();
+}
+
+// The names are in GBK too, which no packer writes: it gets names of the same length, and they are written over.
+function archive(files) {
+    const entries = Object.entries(files).map(([name, content], index) => {
+        const bytes = iconv.encode(name, 'gbk');
+        return { bytes, draft: String.fromCharCode(0x61 + index).repeat(bytes.length), content };
+    });
+    const drafts = Object.fromEntries(entries.map(({ draft, content }) => [draft, content]));
+    const packed = Buffer.from(zipSync(drafts, { mtime: new Date(2020, 0, 1) }));
+    for (const { bytes, draft } of entries) {
+        for (let at = packed.indexOf(draft); at >= 0; at = packed.indexOf(draft, at + 1)) bytes.copy(packed, at);
+    }
+    return packed;
 }
