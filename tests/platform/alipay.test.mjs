@@ -109,9 +109,7 @@ test('the bill of a day holds what was paid on it', async (t) => {
     assert.equal((await ask(day(now))).subCode, 'isp.bill_not_exist');
     const { billDownloadUrl } = await ask(day(now - 3 * 86_400_000));
     const files = unzipSync(new Uint8Array(await (await fetch(billDownloadUrl)).arrayBuffer()));
-    // Nothing says that a name is in UTF-8, so its bytes are shown one by one.
-    const names = Object.keys(files).map((name) => iconv.decode(Buffer.from(name, 'latin1'), 'gbk'));
-    assert.ok(names[0].endsWith('_业务明细.csv') && names[1].endsWith('_业务明细(汇总).csv'), names.join());
+    assert.match(iconv.decode(Buffer.from(Object.keys(files)[0], 'latin1'), 'gbk'), /_业务明细\.csv$/);
     const [details] = Object.values(files).map((file) => iconv.decode(Buffer.from(file), 'gbk'));
     assert.match(details, /^支付宝交易号,商户订单号/m);
     assert.match(details, /\tT1\t|,T1\t/);

@@ -102,8 +102,22 @@ export class AlipayBills extends Bills {
         const tail = [`#导出时间：[${spaced(this.world.now())}]`];
         const file = (lines) => new Uint8Array(iconv.encode(`${[...head, ...lines, ...tail].join('\r\n')}\r\n`, 'gbk'));
         const base = `${alipaySellerId}0156_${year}${month}${day}_${name}`;
-        return archive({ [`${base}.csv`]: file(details), [`${base}(汇总).csv`]: file(summary) });
+        return zipped([[`${base}.csv`, file(details)], [`${base}(汇总).csv`, file(summary)]]);
     }
+}
+
+// The names are in GBK, which the ZIP does not say. The package writes UTF-8 only, so names of the same length stand in for them at first.
+function zipped(files) {
+    const named = files.map(([name, content], index) => {
+        const bytes = iconv.encode(name, 'gbk');
+        return { bytes, placeholder: 'AB'[index].repeat(bytes.length), content };
+    });
+    const entries = Object.fromEntries(named.map(({ placeholder, content }) => [placeholder, content]));
+    const archive = Buffer.from(zipSync(entries, { mtime: new Date(2020, 0, 1) }));
+    for (const { bytes, placeholder } of named) {
+        for (let at = archive.indexOf(placeholder); at >= 0; at = archive.indexOf(placeholder, at)) bytes.copy(archive, at);
+    }
+    return archive;
 }
 
 function tradeCells(row) {
@@ -123,18 +137,4 @@ function tradeCells(row) {
 
 function cells(columns, values) {
     return columns.map((name) => `${String(values[name] ?? '').replaceAll(',', ' ')}\t`).join();
-}
-
-// The names are in GBK too, which no packer writes: it gets names of the same length, and they are written over.
-function archive(files) {
-    const entries = Object.entries(files).map(([name, content], index) => {
-        const bytes = iconv.encode(name, 'gbk');
-        return { bytes, draft: String.fromCharCode(0x61 + index).repeat(bytes.length), content };
-    });
-    const drafts = Object.fromEntries(entries.map(({ draft, content }) => [draft, content]));
-    const packed = Buffer.from(zipSync(drafts, { mtime: new Date(2020, 0, 1) }));
-    for (const { bytes, draft } of entries) {
-        for (let at = packed.indexOf(draft); at >= 0; at = packed.indexOf(draft, at + 1)) bytes.copy(packed, at);
-    }
-    return packed;
 }

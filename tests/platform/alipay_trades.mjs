@@ -50,6 +50,7 @@ export class AlipayTrades {
         if (known?.paid_ms) throw business('ACQ.TRADE_HAS_SUCCESS', '交易已被支付');
         if (known?.state === 'TRADE_CLOSED') throw business('ACQ.TRADE_HAS_CLOSE', '交易已经关闭');
         if (known && !same(known.request, request)) throw protocol('ACQ.CONTEXT_INCONSISTENT', '交易信息被篡改');
+        if (known && this.world.now() > known.expires_ms) throw business('ACQ.INVALID_PARAMETER', 'time_expire 早于当前时间');
         const trade = known ?? this.#offer(request);
         const until_ms = Math.min(this.world.now() + CODE_LIFE_MS, this.world.now() + (life(asked.qr_code_timeout_express) ?? Infinity));
         trade.code = { value: this.world.number('bax', 20), until_ms };
