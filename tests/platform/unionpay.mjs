@@ -37,7 +37,8 @@ export class Unionpay {
             version: exactly('5.1.0'), encoding: exactly('UTF-8'), certId: exactly(this.keys.merchantCertId), signMethod: exactly('01'),
             txnType: text({ max: 2 }), txnSubType: text({ max: 2 }), bizType: exactly('000000'), accessType: exactly('0'),
             merId: exactly(world.keys.ids.unionpayMerchantId), txnTime: TIME, signature: text({ max: 1024 }),
-            channelType: optional(exactly('07', '08')), reqReserved: optional(text({ max: 1024 })),
+            channelType: optional(exactly('07', '08')), // It comes back in answers, which are not encoded, and must not take them apart.
+            reqReserved: optional(text({ max: 1024, pattern: /^[^&=+%{}[\]]+$/ })),
         };
         this.notices = new UnionpayNotices(this, notifier);
         this.orders = new UnionpayOrders(this);
@@ -77,7 +78,7 @@ export class Unionpay {
     }
 
     refuse(request, { code, message }) {
-        return this.#signed(request.params ?? {}, { respCode: code, respMsg: message });
+        return this.#signed(request.params ?? {}, { respCode: code, respMsg: message.replaceAll(/[&=]/g, ' ') });
     }
 
     failure(code) {
@@ -131,7 +132,8 @@ export class Unionpay {
 
     #signed(given, more) {
         const echoed = ['version', 'encoding', 'signMethod', 'txnType', 'txnSubType', 'bizType', 'accessType', 'merId', 'orderId', 'txnTime', 'reqReserved'];
-        const kept = echoed.filter((name) => given[name]).map((name) => [name, given[name]]);
+        // What would take the answer apart is not said again.
+        const kept = echoed.filter((name) => given[name] && !/[&=]/.test(given[name])).map((name) => [name, given[name]]);
         const fields = this.sign({ ...Object.fromEntries(kept), ...more });
         return { status: 200, headers: { 'content-type': 'text/html;charset=UTF-8' }, fields, body: compose(fields) };
     }

@@ -72,9 +72,30 @@ test('a code is paid, told of, asked about and voided', async (t) => {
     assert.deepEqual([orders[0].charges, orders[0].refunded_fen, refunds[0].moves], [1, 1990, 1]);
 });
 
+test('a payment can be voided until UnionPay ends its day, which is at 23 o\'clock', async (t) => {
+    const platform = await running(t);
+    const at = async (time) => {
+        await platform.sim('clock', { now_ms: Date.parse(`2026-03-02T${time}+08:00`) });
+        return `20260302${time.replaceAll(':', '')}`;
+    };
+    const txnTime = await at('22:30:00');
+    const pay = async (orderId) => {
+        await change(platform, order({ orderId, txnTime }));
+        await platform.sim('pay', { channel: 'unionpay', order_no: orderId });
+        return (await question(platform, { orderId, txnTime })).queryId;
+    };
+    const back = (txnType, orderId, origQryId, now) => change(platform, {
+        txnType, txnSubType: '00', channelType: '08', orderId, txnAmt: '1990', origQryId, backUrl: 'http://127.0.0.1:9/back', txnTime: now,
+    });
+    const [one, other] = [await pay('T0000001'), await pay('T0000002')];
+    assert.equal((await back('31', 'V0000001', one, await at('22:59:59'))).respCode, '00');
+    assert.equal((await back('31', 'V0000002', other, await at('23:00:00'))).respCode, '35');
+    assert.equal((await back('04', 'V0000003', other, await at('23:00:01'))).respCode, '00');
+});
+
 test('what UnionPay refuses', async (t) => {
     const platform = await running(t);
-    for (const more of [{ orderId: 'A-000001' }, { orderId: 'A1' }, { txnAmt: '1.5' }, { txnAmt: '0' }, { currencyCode: '840' }, { txnTime: '20200101000000' }, { colour: 'red' }, { merId: '1' }]) {
+    for (const more of [{ orderId: 'A-000001' }, { orderId: 'A1' }, { txnAmt: '1.5' }, { txnAmt: '0' }, { currencyCode: '840' }, { txnTime: '20200101000000' }, { colour: 'red' }, { merId: '1' }, { reqReserved: 'a&respCode=00' }]) {
         assert.equal((await change(platform, order(more))).respCode, '10', JSON.stringify(more));
     }
     const changed = { ...signed(platform, order()), txnAmt: '1' };

@@ -1,8 +1,7 @@
-// Money back: a void of the whole on the day of the payment, or a refund of any part later.
+// Money back: a void of the whole on the settlement day of the payment, or a refund of any part later.
 
-import { day } from './china_time.mjs';
 import { exactly, notifyUrl, optional, text } from './fields.mjs';
-import { AMOUNT, NUMBER } from './unionpay.mjs';
+import { AMOUNT, NUMBER, settlementDay } from './unionpay.mjs';
 import { business, protocol } from './world.mjs';
 
 const WINDOW_MS = 330 * 24 * 3_600_000;
@@ -53,7 +52,7 @@ export class UnionpayRefunds {
         const now = this.world.now();
         if (txnType === '31') {
             if (amount_fen !== order.amount_fen) throw protocol('36', '撤销金额与原交易不符');
-            if (day(now) !== day(order.paid_ms) || standing.length) throw business('35', '原交易状态不正确');
+            if (settlementDay(now) !== settlementDay(order.paid_ms) || standing.length) throw business('35', '原交易状态不正确');
         }
         if (sum + amount_fen > order.amount_fen) throw protocol('36', '退货金额大于原交易金额');
         if (now > order.paid_ms + WINDOW_MS) throw business('35', '已超过可退货期限');
