@@ -134,7 +134,10 @@ create table payment_anomalies (
 create index payment_anomalies_by_time on payment_anomalies (created_at, id);
 create index payment_anomalies_open on payment_anomalies (created_at, id) where resolved_at is null;
 -- How many of a kind wait, and whether this very one does, is asked each time that one is recorded.
-create index payment_anomalies_open_by_kind on payment_anomalies (kind, channel, number) where resolved_at is null;
+create index payment_anomalies_open_by_kind on payment_anomalies (kind, created_at, id) where resolved_at is null;
+create index payment_anomalies_by_kind on payment_anomalies (kind, created_at, id);
+create index payment_anomalies_by_channel on payment_anomalies (channel, created_at, id);
+create index payment_anomalies_resolved on payment_anomalies (created_at, id) where resolved_at is not null;
 
 -- What the program has to ask or tell a platform next. Made anew from the orders and refunds when it is lost, so it does not travel.
 create table payment_tasks (

@@ -43,6 +43,8 @@ create table reconciliation_differences (
 create unique index reconciliation_differences_once on reconciliation_differences (reconciliation_id, class, number);
 create index reconciliation_differences_by_day on reconciliation_differences (reconciliation_id, created_at, id);
 create index reconciliation_differences_by_time on reconciliation_differences (created_at, id);
+create index reconciliation_differences_resolved on reconciliation_differences (created_at, id)
+    where resolved_at is not null;
 create index reconciliation_differences_open on reconciliation_differences (created_at, id) where resolved_at is null;
 
 -- What the bills say, one a movement. It follows from the bills, so it does not travel.

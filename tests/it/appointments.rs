@@ -375,7 +375,7 @@ async fn roles_that_exist_already_get_later_permissions_once() {
     // As an older version left it.
     app.put("/api/roles/2", keep(&["customers.read"])).await.expect(200);
     app.put("/api/roles/3", keep(&[])).await.expect(200);
-    assert_eq!(app.rows().execute("delete from site where key like 'granted.%'", []).unwrap(), 3);
+    assert_eq!(app.rows().execute("delete from site where key like 'granted.%'", []).unwrap(), 4);
     start().await;
     assert_eq!(role(&app, "employee"), ["appointments.read", "appointments.write", "customers.read"]);
     assert_eq!(role(&app, "customer"), ["appointments.book"]);

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use axum::http::Method;
 use canshi::service::setup;
 use canshi::store::migrations::TRAVELLING;
+use canshi::store::payment_callbacks::{self, NewCallback};
 use canshi_sync::capture::describe;
 use canshi_sync::outbox::{Op, changes_after};
 use rusqlite::Connection;
@@ -48,6 +49,21 @@ pub fn assert_replays(connection: &Connection) {
     assert_eq!(replayed, kept);
 }
 
+/// A payment at the desk, part of which goes back, and a notification.
+async fn pay_and_give_back(app: &TestApp, customer: &serde_json::Value) {
+    let slip = json!({"amount": 100, "payment_method": "bank", "order_type": "customer_order", "related_id": customer,
+        "pos": {"reference": "012345678901"}});
+    let order = app.post("/api/payment/orders", slip).await.expect(201)["order_id"].as_str().unwrap().to_owned();
+    let refund = json!({"amount": 1, "reason": "提前出所", "reference": "R1"});
+    app.post(&format!("/api/payment/orders/{order}/refunds"), refund).await.expect(201);
+    let kept = app.db().write(move |tx| {
+        let channel = canshi::domain::payments::Channel::Wechat;
+        let new = NewCallback { channel, event_key: "1", number: &order, event: "{}", outcome: "nothing" };
+        payment_callbacks::insert(tx, new).map(drop)
+    });
+    kept.await.unwrap();
+}
+
 #[tokio::test]
 async fn every_travelling_table_is_written_to_and_replays() {
     let app = TestApp::new().await;
@@ -88,6 +104,7 @@ async fn every_travelling_table_is_written_to_and_replays() {
     crate::payouts::pay_wages(&app, employee["id"].as_i64().unwrap(), "2024-01").await;
     app.post("/api/payment/payroll-files", json!({})).await.expect(201);
     crate::reconciliations::find_something(&app).await;
+    pay_and_give_back(&app, &customer["id"]).await;
     let connection = app.rows();
     for table in TRAVELLING {
         let changes: i64 =

@@ -100,7 +100,7 @@ async fn check(world: &World, seed: u64) {
         facts[kind].as_array().unwrap().iter().filter_map(|fact| fact[what].as_i64()).sum()
     };
     for order in facts["orders"].as_array().unwrap() {
-        let (number, moved) = (order["no"].as_str().unwrap(), order["charges"].as_i64().unwrap_or(0));
+        let (number, moved) = (order["order_no"].as_str().unwrap(), order["charges"].as_i64().unwrap_or(0));
         assert!(moved <= 1, "seed {seed}: {number} was charged {moved} times");
         let status: Option<String> = world
             .app
