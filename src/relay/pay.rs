@@ -9,7 +9,6 @@
 use std::time::Duration;
 
 use axum::extract::State;
-use jiff::civil::Date;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -233,6 +232,8 @@ fn in_a_word(came: &std::result::Result<Outcome, Trouble>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use jiff::civil::Date;
+
     use super::*;
     use crate::payments::{BillOf, Query, Refund};
 
