@@ -48,7 +48,8 @@ fn local(at: Instant) -> DateTime {
     CHINA.to_datetime(Timestamp::from_millisecond(at.0).unwrap_or(nearest))
 }
 
-fn instant(local: DateTime) -> Option<Instant> {
+/// The moment at which clocks in China show this.
+pub fn instant(local: DateTime) -> Option<Instant> {
     TimeZone::fixed(CHINA).to_timestamp(local).ok().map(|at| Instant(at.as_millisecond()))
 }
 

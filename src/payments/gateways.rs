@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
+use super::alipay::Alipay;
 use super::config::Config;
+use super::unionpay::Unionpay;
 use super::wechat::Wechat;
 use super::{Call, Gateway, Outcome, Platform, Refusal, Trouble};
 use crate::domain::payments::Channel;
@@ -50,6 +52,12 @@ impl Gateways {
         let mut gateways = Self { clock: Clock(now), ..Self::default() };
         if !config.wechat.mchid.is_empty() {
             gateways.wechat = Some(Arc::new(Wechat::new(&config.wechat, config.callback_url("wechat"))?));
+        }
+        if !config.alipay.app_id.is_empty() {
+            gateways.alipay = Some(Arc::new(Alipay::new(&config.alipay, config.callback_url("alipay"))?));
+        }
+        if !config.unionpay.merchant_id.is_empty() {
+            gateways.unionpay = Some(Arc::new(Unionpay::new(&config.unionpay, config.callback_url("bank"))?));
         }
         Ok(gateways)
     }

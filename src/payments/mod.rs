@@ -3,14 +3,17 @@
 //!
 //! It knows the platforms' protocols. It must not know the database, the site's HTTP edge or what an order is for.
 
+pub mod alipay;
 pub mod china_time;
 pub mod config;
+pub mod fields;
 pub mod forwarder;
 pub mod gateways;
 pub mod http;
 pub mod keys;
 pub mod relayed;
 pub mod signing;
+pub mod unionpay;
 pub mod wechat;
 
 use std::error::Error as StdError;
@@ -339,6 +342,11 @@ impl Trouble {
         Trouble::Unknown(what.into(), None)
     }
 
+    /// This program refuses by itself, before anything is sent, what the platform would refuse for good.
+    pub fn final_refusal(code: &str, message: &str) -> Self {
+        Trouble::Refused { refusal: Refusal::Final, code: code.to_owned(), message: message.to_owned() }
+    }
+
     /// Nothing is known, for this reason. A URL is left out of it, since it may hold a secret.
     pub fn unreachable(error: reqwest::Error) -> Self {
         Trouble::Unknown("no whole answer came".to_owned(), Some(Box::new(error.without_url())))
@@ -508,6 +516,11 @@ impl Event {
 pub trait Platform: Send + Sync {
     /// Makes the call.
     async fn make(&self, channel: Channel, call: &Call) -> Result<Outcome, Trouble>;
+}
+
+/// At most so many characters of a text, as platforms count them.
+pub fn cut(text: &str, characters_max: usize) -> &str {
+    text.char_indices().nth(characters_max).map_or(text, |(end, _)| &text[..end])
 }
 
 /// Amounts as platforms want them.

@@ -72,8 +72,8 @@ export class Control {
 
     #settle({ channel = 'wechat', kind, no, state, reason }) {
         const platform = this.#platform(channel);
-        const part = { transfer: platform.transfers, refund: platform.refunds, payment: platform.trades }[kind];
-        if (!part) throw new Error(`${channel} has no ${kind} to settle`);
+        const part = { transfer: platform.transfers, refund: platform.refunds, payment: platform.trades ?? platform.orders }[kind];
+        if (!part?.settle) throw new Error(`${channel} has no ${kind} to settle`);
         part.settle(no, state, reason);
     }
 

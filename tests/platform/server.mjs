@@ -15,6 +15,8 @@ export function serve({ world, faults, platforms, control }) {
         try {
             const request = await read(incoming);
             if (request.path.startsWith('/_sim/')) {
+                // A caller may speak to both on one connection, and is to get this answer.
+                sockets.delete(incoming.socket);
                 send(response, await control.answer(request));
                 return;
             }

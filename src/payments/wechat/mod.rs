@@ -17,23 +17,19 @@ mod trust;
 mod vectors;
 
 use std::fmt;
-use std::future::Future;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use axum::http::HeaderMap;
 use jiff::civil::Date;
 
 use self::trust::Trust;
+use super::http::in_time;
 use super::signing::SigningKey;
 use super::{
     Acknowledgement, Bill, Create, Distrust, Gateway, Notice, Outcome, PaymentState, Query, Refund, RefundState,
-    Transfer, TransferState, Trouble,
+    Transfer, TransferState, Trouble, cut,
 };
 use crate::domain::time::Instant;
-
-/// How long a call may take, whatever it needs: a close may have to ask, and any call may have to fetch certificates first.
-const CALL_WAIT: Duration = Duration::from_secs(10);
 
 /// WeChat Pay with one merchant's keys.
 pub struct Wechat {
@@ -108,20 +104,8 @@ impl Gateway for Wechat {
     }
 }
 
-async fn in_time<T>(call: impl Future<Output = Result<T, Trouble>> + Send) -> Result<T, Trouble> {
-    match tokio::time::timeout(CALL_WAIT, call).await {
-        Ok(outcome) => outcome,
-        Err(_) => Err(Trouble::unknown("WeChat Pay took too long")),
-    }
-}
-
 /// A number of ours in a path. It comes over the wire at a center, so it is looked at before it is put into a path that gets signed.
 fn path_segment(number: &str) -> Result<&str, Trouble> {
     let plain = !number.is_empty() && number.len() <= 64 && number.bytes().all(|byte| byte.is_ascii_alphanumeric());
-    if plain { Ok(number) } else { Err(refusals::ours("BAD_NUMBER", "the number is not letters and digits")) }
-}
-
-/// At most so many characters of a text, as the platform counts them.
-fn cut(text: &str, characters_max: usize) -> &str {
-    text.char_indices().nth(characters_max).map_or(text, |(end, _)| &text[..end])
+    if plain { Ok(number) } else { Err(Trouble::final_refusal("BAD_NUMBER", "the number is not letters and digits")) }
 }

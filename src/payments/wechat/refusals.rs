@@ -58,11 +58,6 @@ impl Refused {
     }
 }
 
-/// A refusal of this program's own, before anything is sent.
-pub fn ours(code: &str, message: &str) -> Trouble {
-    Trouble::Refused { refusal: Refusal::Final, code: code.to_owned(), message: message.to_owned() }
-}
-
 fn classify(code: &str) -> Option<Refusal> {
     match code {
         "APPIDMCHIDNOTMATCH" | "MCHNOTEXISTS" | "SIGNERROR" | "NOAUTH" => Some(Refusal::Configuration),

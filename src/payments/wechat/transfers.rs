@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::ask::read;
-use super::refusals::{found, ours};
+use super::refusals::found;
 use super::{Wechat, cut, path_segment};
 use crate::domain::time::Instant;
 use crate::payments::china_time::from_rfc3339;
@@ -109,13 +109,14 @@ impl Wechat {
     fn user_name(&self, call: &Transfer, now: Instant) -> Result<Option<(String, String)>, Trouble> {
         let Some(name) = call.name.as_deref().filter(|_| call.amount_fen >= NAME_NEVER_BELOW_FEN) else {
             return match call.amount_fen >= NAME_FROM_FEN {
-                true => Err(ours("NAME_REQUIRED", "转账2000元及以上须提供收款人姓名")),
+                true => Err(Trouble::final_refusal("NAME_REQUIRED", "转账2000元及以上须提供收款人姓名")),
                 false => Ok(None),
             };
         };
         let key = self.trust.sealing_key(now);
         let (serial, key) = key.ok_or_else(|| Trouble::unknown("WeChat Pay's key is not here yet"))?;
-        let sealed = key.encrypt(name.as_bytes()).map_err(|_| ours("NAME_TOO_LONG", "收款人姓名过长"))?;
+        let sealed =
+            key.encrypt(name.as_bytes()).map_err(|_| Trouble::final_refusal("NAME_TOO_LONG", "收款人姓名过长"))?;
         Ok(Some((serial, sealed)))
     }
 
