@@ -1,5 +1,7 @@
 //! Payments by way of the relay, on a real relay, a real MySQL and the platforms in `tests/platform`, with boxes that the test plays itself.
 
+use std::sync::OnceLock;
+
 use canshi::domain::ids::PaymentOrderId;
 use canshi::domain::payments::OrderNo;
 use canshi::payments::{Event, Notice, PaymentState};
@@ -51,9 +53,9 @@ fn number(site: i64, row: i64) -> String {
 }
 
 fn create(number: &str, amount_fen: i64) -> Value {
-    let now = jiff::Timestamp::now().as_millisecond();
-    // Fixed before the first attempt and repeated as it is: a whole hour is the same for both.
-    let at_ms = now - now % 3_600_000;
+    // Fixed before the first attempt and repeated as it is.
+    static AT_MS: OnceLock<i64> = OnceLock::new();
+    let at_ms = *AT_MS.get_or_init(|| jiff::Timestamp::now().as_millisecond());
     json!({
         "call": "create", "order_no": number, "scene": {"scene": "code"}, "amount_fen": amount_fen, "subject": "月子餐",
         "at_ms": at_ms, "expires_at_ms": at_ms + 7_200_000,
