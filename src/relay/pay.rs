@@ -232,6 +232,8 @@ fn in_a_word(came: &std::result::Result<Outcome, Trouble>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use jiff::civil::Date;
+
     use super::*;
     use crate::payments::{BillOf, Query, Refund};
 

@@ -2,6 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use aws_lc_rs::digest::{SHA256, digest};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use jiff::civil::Date;
 use tokio::sync::Mutex;
 
@@ -12,14 +15,15 @@ use super::store::payment_bills::{self, Of};
 use super::store::sites;
 use crate::domain::payment_anomalies::AnomalyKind;
 use crate::domain::payments::{Channel, OrderNo};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::payments::{Bill, BillOf, BillRow, Call, Outcome, Trouble};
+use crate::store::keys::hex;
 
 /// Held by whoever downloads a bill: all sites ask for the same one at the same time.
 #[derive(Default)]
 pub struct Fetching(Mutex<()>);
 
-/// The rows of a day's bill that are this site's. The file itself stays here: it says what other sites took.
+/// The part of a day's bill that is this site's. The file itself stays here: it says what other sites took.
 pub async fn of_site(
     center: &Center,
     site: i64,
@@ -27,12 +31,12 @@ pub async fn of_site(
     date: Date,
 ) -> Result<std::result::Result<Outcome, Trouble>> {
     let of = Of { channel: channel.as_str(), date };
-    if let Some((rows, sha256)) = kept(center, of).await? {
-        return Ok(Ok(Outcome::Bill(cut(site, rows, sha256))));
+    if let Some(rows) = kept(center, of).await? {
+        return Ok(Ok(Outcome::Bill(cut(site, rows)?)));
     }
     let _turn = center.fetching().0.lock().await;
-    if let Some((rows, sha256)) = kept(center, of).await? {
-        return Ok(Ok(Outcome::Bill(cut(site, rows, sha256))));
+    if let Some(rows) = kept(center, of).await? {
+        return Ok(Ok(Outcome::Bill(cut(site, rows)?)));
     }
     let came = pay::make(center, channel, &Call::Bill(BillOf { date })).await;
     let Ok(Outcome::Bill(Bill::Ready { rows, sha256, raw })) = came else { return Ok(came) };
@@ -42,10 +46,10 @@ pub async fn of_site(
     if is_first {
         record_strangers(center, channel, &rows).await?;
     }
-    Ok(Ok(Outcome::Bill(cut(site, rows, sha256))))
+    Ok(Ok(Outcome::Bill(cut(site, rows)?)))
 }
 
-async fn kept(center: &Center, of: Of<'_>) -> Result<Option<(Vec<BillRow>, String)>> {
+async fn kept(center: &Center, of: Of<'_>) -> Result<Option<Vec<BillRow>>> {
     payment_bills::find(&mut center.connection().await?, center.vault(), of).await
 }
 
@@ -68,13 +72,49 @@ async fn record_strangers(center: &Center, channel: Channel, rows: &[BillRow]) -
     Ok(())
 }
 
-fn cut(site: i64, rows: Vec<BillRow>, sha256: String) -> Bill {
+/// A bill with this site's rows only; its file is those rows, JSON.
+fn cut(site: i64, rows: Vec<BillRow>) -> Result<Bill> {
     let rows: Vec<BillRow> = rows.into_iter().filter(|row| site_of(row) == Some(site)).collect();
-    if rows.is_empty() { Bill::Empty } else { Bill::Ready { rows, sha256, raw: String::new() } }
+    if rows.is_empty() {
+        return Ok(Bill::Empty);
+    }
+    let file = serde_json::to_vec(&rows).map_err(|error| Error::Corrupt(error.to_string()))?;
+    Ok(Bill::Ready { rows, sha256: hex(digest(&SHA256, &file).as_ref()), raw: STANDARD.encode(file) })
 }
 
 /// The site that a row's numbers name. A refund that somebody made by hand at the platform has no number of ours, but its payment has.
 fn site_of(row: &BillRow) -> Option<i64> {
     let refund = row.refund_no.as_deref().and_then(|number| number.parse::<OrderNo>().ok());
     refund.or_else(|| row.order_no.parse().ok()).map(|number| number.site())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::payments::BillKind;
+
+    fn row(order_no: &str, refund_no: Option<&str>) -> BillRow {
+        BillRow {
+            kind: if refund_no.is_some() { BillKind::Refund } else { BillKind::Payment },
+            order_no: order_no.to_owned(),
+            refund_no: refund_no.map(str::to_owned),
+            platform_no: "4200".to_owned(),
+            amount_fen: 100,
+            fee_fen: 1,
+            at_ms: 1,
+        }
+    }
+
+    #[test]
+    fn a_site_gets_its_own_rows_and_nothing_of_others() {
+        let (mine, other) = ("P20260302170001123456", "P20260302180001123456");
+        let by_hand = row(mine, Some("5030000000"));
+        let rows = vec![row(mine, None), row(other, None), by_hand.clone(), row("shop-17", None)];
+        let Ok(Bill::Ready { rows: own, sha256, raw }) = cut(7, rows.clone()) else { panic!("no bill") };
+        assert_eq!(own, [row(mine, None), by_hand]);
+        let file = STANDARD.decode(raw).expect("Base64");
+        assert_eq!(hex(digest(&SHA256, &file).as_ref()), sha256);
+        assert!(!String::from_utf8_lossy(&file).contains(other));
+        assert_eq!(cut(9, rows).expect("a bill"), Bill::Empty);
+    }
 }

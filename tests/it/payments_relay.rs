@@ -1,5 +1,7 @@
 //! Payments by way of the relay, on a real relay, a real MySQL and the platforms in `tests/platform`, with boxes that the test plays itself.
 
+use std::sync::OnceLock;
+
 use canshi::domain::ids::PaymentOrderId;
 use canshi::domain::payments::OrderNo;
 use canshi::payments::{Event, Notice, PaymentState};
@@ -7,6 +9,7 @@ use canshi_sync::wire::{Message, OnBehalf};
 use jiff::civil::date;
 use serde_json::{Value, json};
 
+use crate::center::{Rig, until};
 use crate::mailbox::{Center, HandBox};
 use crate::mariadb::MariaDb;
 use crate::platform::Platform;
@@ -50,9 +53,9 @@ fn number(site: i64, row: i64) -> String {
 }
 
 fn create(number: &str, amount_fen: i64) -> Value {
-    let now = jiff::Timestamp::now().as_millisecond();
-    // Fixed before the first attempt and repeated as it is: a whole hour is the same for both.
-    let at_ms = now - now % 3_600_000;
+    // Fixed before the first attempt and repeated as it is.
+    static AT_MS: OnceLock<i64> = OnceLock::new();
+    let at_ms = *AT_MS.get_or_init(|| jiff::Timestamp::now().as_millisecond());
     json!({
         "call": "create", "order_no": number, "scene": {"scene": "code"}, "amount_fen": amount_fen, "subject": "月子餐",
         "at_ms": at_ms, "expires_at_ms": at_ms + 7_200_000,
@@ -273,4 +276,46 @@ async fn an_order_is_read_from_the_mirror_while_its_site_is_away() {
         let said = site.read(1, path).await;
         assert_eq!(said.expect(503)["error"], "门店离线，且数据尚未首次同步完成");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_site_without_keys_is_paid_by_way_of_its_center() {
+    let platform = Platform::start().await;
+    platform.notify_by_hand().await;
+    let settings = settings(&platform, "http://127.0.0.1:9");
+    let variables: Vec<(&str, &str)> = settings.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let rig = Rig::with(&variables);
+    let token = rig.site.login();
+    let ask = |method: &str, path: &str, body: Option<&Value>| {
+        let (status, answer) = request(rig.site.address, method, path, &token, body).unwrap();
+        assert!((200..300).contains(&status), "{method} {path}: {answer}");
+        answer["data"].clone()
+    };
+    let customer = ask("POST", "/api/customers", Some(&json!({"name": "王女士"})))["id"].clone();
+    let body = json!({
+        "amount": 128.88, "payment_method": "wechat", "order_type": "customer_order", "related_id": customer,
+    });
+    let number = ask("POST", "/api/payment/orders", Some(&body))["order_id"].as_str().unwrap().to_owned();
+    assert_eq!(number.parse::<OrderNo>().unwrap().site(), rig.site_id);
+    let path = format!("/api/payment/orders/{number}");
+    until(|| {
+        let order = ask("GET", &path, None);
+        order["payment_url"].is_string().then_some(()).ok_or(order)
+    });
+    platform.pay("wechat", &number).await.unwrap();
+    let to = format!("{}/api/payment/callback/wechat", rig.relay.url());
+    for variant in ["plain", "duplicate"] {
+        let asked = json!({"event": "payment", "no": number, "variant": variant, "to": to});
+        let answered = platform.post("deliver", asked).await;
+        assert!((200..300).contains(&answered["status"].as_u64().unwrap()), "{answered}");
+    }
+    until(|| {
+        let sql = "select count(*) from canshi_messages where target = '/api/payment/notices' and status = 200";
+        let done = rig.one(sql);
+        (done.as_deref() == Some("1")).then_some(()).ok_or(json!(done))
+    });
+    assert_eq!(ask("GET", &path, None)["status"], "paid");
+    let account = ask("GET", &format!("/api/customers/{customer}/account"), None);
+    assert_eq!(account["paid_amount"], 128.88, "{account}");
+    assert_eq!(rig.one("select count(*) from canshi_messages").as_deref(), Some("1"));
 }

@@ -32,11 +32,13 @@ impl Of<'_> {
     }
 }
 
-/// What a bill says, and the hash of its file; none when it was not downloaded yet.
-pub async fn find(conn: &mut Conn, vault: &Vault, of: Of<'_>) -> Result<Option<(Vec<BillRow>, String)>> {
+/// What a bill says; none when it was not downloaded yet.
+pub async fn find(conn: &mut Conn, vault: &Vault, of: Of<'_>) -> Result<Option<Vec<BillRow>>> {
     let date = of.date.to_string();
-    let sql = "select sha256 from canshi_payment_bills where channel = ? and date = ?";
-    let Some(sha256) = conn.exec_first(sql, (of.channel, &date)).await? else { return Ok(None) };
+    let sql = "select 1 from canshi_payment_bills where channel = ? and date = ?";
+    if conn.exec_first::<i64, _, _>(sql, (of.channel, &date)).await?.is_none() {
+        return Ok(None);
+    }
     let pieces: Vec<(i64, String)> = conn
         .exec(
             "select place, piece_sealed from canshi_payment_bill_pieces
@@ -51,7 +53,7 @@ pub async fn find(conn: &mut Conn, vault: &Vault, of: Of<'_>) -> Result<Option<(
     }
     let corrupt = || Error::Corrupt(format!("the bill {column}"));
     let text = STANDARD.decode(text).map_err(|_| corrupt())?;
-    Ok(Some((serde_json::from_slice(&text).map_err(|_| corrupt())?, sha256)))
+    Ok(Some(serde_json::from_slice(&text).map_err(|_| corrupt())?))
 }
 
 /// Keeps a bill, unless another relay was faster; whether this one kept it. `raw` is the file, Base64.

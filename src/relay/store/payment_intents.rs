@@ -65,7 +65,7 @@ pub async fn take(conn: &mut Conn, intent: &Intent<'_>, holder: &str, life: Dura
     .await?;
     let row: Option<(i64, String, i64)> = tx
         .exec_first(
-            "select site_id, fingerprint, holder is not null and held_until > utc_timestamp(3)
+            "select site_id, fingerprint, coalesce(held_until > utc_timestamp(3), 0)
              from canshi_payment_intents where number = ? for update",
             (intent.number,),
         )
