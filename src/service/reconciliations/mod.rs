@@ -113,16 +113,13 @@ pub async fn run_for(db: &Db, platforms: &Forwarder, channel: Channel, date: Dat
 async fn ask(db: &Db, platforms: &Forwarder, channel: Channel, date: Date) -> Result<Answer> {
     match platforms.make(channel, &Call::Bill(BillOf { date })).await {
         Ok(Outcome::Bill(Bill::Ready { rows, sha256, raw })) => {
-            let Some(file) = STANDARD.decode(&raw).ok().filter(|file| sha256_hex(file) == sha256) else {
-                return Ok(Answer::NotHere("账单文件与其校验值不符".to_owned()));
-            };
             let Some(lines) = rows.iter().map(line).collect::<Option<Vec<_>>>() else {
                 return Ok(Answer::NotHere("账单中有无法使用的金额或单号".to_owned()));
             };
-            let (directory, hash) = (bills::directory(db.path()), sha256.clone());
-            tokio::task::spawn_blocking(move || bills::keep(&directory, (channel, date, &hash), &file))
-                .await
-                .map_err(|_| Error::Panicked)??;
+            // The center keeps the file: other sites are in it too.
+            if !raw.is_empty() && !keep_file(db, (channel, date, &sha256), &raw).await? {
+                return Ok(Answer::NotHere("账单文件与其校验值不符".to_owned()));
+            }
             Ok(Answer::Said(lines, Some(sha256)))
         }
         Ok(Outcome::Bill(Bill::Empty)) => Ok(Answer::Said(Vec::new(), None)),
@@ -135,6 +132,15 @@ async fn ask(db: &Db, platforms: &Forwarder, channel: Channel, date: Date) -> Re
         }
         Err(trouble) => Ok(Answer::NotHere(trouble.to_string())),
     }
+}
+
+/// Keeps the file of a bill, if it is what its hash says; says whether.
+async fn keep_file(db: &Db, (channel, date, sha256): (Channel, Date, &str), raw: &str) -> Result<bool> {
+    let Some(file) = STANDARD.decode(raw).ok().filter(|file| sha256_hex(file) == sha256) else { return Ok(false) };
+    let (directory, sha256) = (bills::directory(db.path()), sha256.to_owned());
+    let kept = tokio::task::spawn_blocking(move || bills::keep(&directory, (channel, date, &sha256), &file));
+    kept.await.map_err(|_| Error::Panicked)??;
+    Ok(true)
 }
 
 /// A row of a bill as it is compared; none when no movement of money can look like that.
