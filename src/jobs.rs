@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio_cron_scheduler::{Job, JobScheduler, JobSchedulerError};
 
@@ -9,9 +10,12 @@ use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::http::App;
 use crate::http::edge::Edge as _;
-use crate::service::housekeeping;
+use crate::service::{housekeeping, reconciliations};
 use crate::store::backup::{self, Retention};
 use crate::store::open::BACKUPS;
+
+/// When what was missed while the program did not run is made up for: once the line to the center is up.
+const SOON: Duration = Duration::from_secs(60);
 
 /// The jobs at work.
 pub struct Jobs(JobScheduler);
@@ -33,9 +37,10 @@ impl Jobs {
         let means = Means { app: app.clone(), backups: Arc::new(data.join(BACKUPS)), retention: config.retention };
         means.app.note_backup(backup::newest(&means.backups)?);
         let backup_at = format!("0 {} {} * * *", config.backup_at.minute(), config.backup_at.hour());
-        let table: [Row<'_>; 3] = [
+        let table: [Row<'_>; 4] = [
             (&backup_at, "daily backup", |means| Box::pin(daily_backup(means))),
             ("0 17 * * * *", "forget what is old", |means| Box::pin(forget_old(means))),
+            ("0 31 * * * *", RECONCILE, |means| Box::pin(reconcile(means))),
             ("30 * * * * *", "forget idle callers", |means| Box::pin(forget_idle(means))),
         ];
         let scheduler = JobScheduler::new().await.map_err(refused)?;
@@ -49,6 +54,8 @@ impl Jobs {
             let job = Job::new_async_tz(when, zone, move |_, _| run(name, work(means.clone()))).map_err(refused)?;
             scheduler.add(job).await.map_err(refused)?;
         }
+        let soon = Job::new_one_shot_async(SOON, move |_, _| run(RECONCILE, Box::pin(reconcile(means.clone()))));
+        scheduler.add(soon.map_err(refused)?).await.map_err(refused)?;
         scheduler.start().await.map_err(refused)?;
         Ok(Self(scheduler))
     }
@@ -60,6 +67,8 @@ impl Jobs {
         }
     }
 }
+
+const RECONCILE: &str = "compare the platforms' bills";
 
 /// When, the name, the function.
 type Row<'a> = (&'a str, &'static str, fn(Means) -> Boxed);
@@ -93,6 +102,11 @@ async fn forget_old(means: Means) -> Result<()> {
     let forgotten = housekeeping::forget_old(means.app.db()).await?;
     tracing::debug!(rows = forgotten, "forgot what is old");
     Ok(())
+}
+
+/// Every hour: a bill that is there is not asked for again.
+async fn reconcile(means: Means) -> Result<()> {
+    reconciliations::run_due(means.app.db(), means.app.payments()).await
 }
 
 async fn forget_idle(means: Means) -> Result<()> {

@@ -9,6 +9,7 @@ create table reconciliations (
     sha256 text,
     rows_total integer not null,
     rows_matched integer not null,
+    -- Those that are open.
     differences integer not null,
     platform_in_fen integer not null,
     platform_out_fen integer not null,
@@ -26,10 +27,9 @@ create index reconciliations_by_status on reconciliations (status, date, id);
 create table reconciliation_differences (
     id integer primary key check (id > 0),
     reconciliation_id integer not null references reconciliations (id),
-    -- amount: both have it, with other amounts. platform_only, local_only: one side has it. refund: the same of a refund. fee: the
-    -- platform kept more or less than agreed.
+    -- amount: both have it, with other amounts. platform_only, local_only: one side has it. refund, transfer: the same of these.
     class text not null constraint reconciliation_differences_class_known
-        check (class in ('amount', 'platform_only', 'local_only', 'refund', 'transfer', 'fee')),
+        check (class in ('amount', 'platform_only', 'local_only', 'refund', 'transfer')),
     number text not null,
     platform_no text,
     platform_fen integer,
@@ -41,4 +41,24 @@ create table reconciliation_differences (
     resolution text
 ) strict;
 create unique index reconciliation_differences_once on reconciliation_differences (reconciliation_id, class, number);
+create index reconciliation_differences_by_day on reconciliation_differences (reconciliation_id, created_at, id);
+create index reconciliation_differences_by_time on reconciliation_differences (created_at, id);
 create index reconciliation_differences_open on reconciliation_differences (created_at, id) where resolved_at is null;
+
+-- What the bills say, one a movement. It follows from the bills, so it does not travel.
+create table reconciliation_lines (
+    reconciliation_id integer not null references reconciliations (id),
+    movement text not null constraint reconciliation_lines_movement_known
+        check (movement in ('payment', 'refund', 'transfer')),
+    -- The refund's for a refund, else the order's, at the platform.
+    number text not null,
+    platform_no text not null,
+    amount_fen integer not null,
+    fee_fen integer not null,
+    rows integer not null,
+    primary key (reconciliation_id, movement, number)
+) strict, without rowid;
+create index reconciliation_lines_by_number on reconciliation_lines (number, movement);
+
+-- What was given back on a day is looked up by the day.
+create index payment_refunds_by_success on payment_refunds (succeeded_at) where succeeded_at is not null;

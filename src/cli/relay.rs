@@ -2,6 +2,7 @@
 
 use std::net::TcpListener;
 use std::path::Path;
+use std::sync::Arc;
 
 use axum_server::Handle;
 use canshi_sync::central::Central;
@@ -10,9 +11,12 @@ use super::serve::{ADMIN_PASSWORD, stop_on_signal};
 use super::{CenterServeArguments, Refused, config, say};
 use crate::config::{Config, Tls};
 use crate::http::serve as listen;
+use crate::payments::gateways::Gateways;
 use crate::relay::{self, Center, mailbox, start};
 use crate::service::passwords::Passwords;
 use crate::service::setup::FirstPassword;
+use crate::store::db::Clock;
+use crate::store::examine::explained;
 use crate::telemetry;
 
 pub fn relay(arguments: &CenterServeArguments) -> Result<(), Refused> {
@@ -26,6 +30,8 @@ pub fn relay(arguments: &CenterServeArguments) -> Result<(), Refused> {
         .map_err(|error| Refused::Said(format!("{} can't be listened on: {error}", arguments.listen)))?;
     let _log_guard = telemetry::start_on_terminal(config.relay.log_level)?;
     let metrics = telemetry::install_metrics()?;
+    let platforms = Gateways::new(&config.payments, Arc::new(|| Clock::System.now()))
+        .map_err(|error| Refused::Said(explained(&error)))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let outcome = runtime.block_on(async {
         let central = start::open(&arguments.mysql.url, config.relay.mysql_connections).await?;
@@ -34,7 +40,7 @@ pub fn relay(arguments: &CenterServeArguments) -> Result<(), Refused> {
         }
         let first = first_start(&central, &config).await?;
         let keys = start::keys(&central).await?;
-        let center = Center::new(central, &keys, config.clone(), metrics)?;
+        let center = Center::new(central, &keys, config.clone(), platforms, metrics)?;
         // It is read for certificates of the relay's own only, and it has none.
         let tls = listen::certificate(&config.tls, Path::new("")).await?;
         let handle = Handle::new();

@@ -14,6 +14,7 @@ pub mod payment_anomalies;
 pub mod payments;
 pub mod payouts;
 pub mod phone;
+pub mod reconciliations;
 pub mod reports;
 pub mod salaries;
 pub mod search;

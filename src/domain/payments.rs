@@ -288,6 +288,12 @@ impl OrderNo {
         self.0.starts_with('R')
     }
 
+    /// The number of the row in its site.
+    pub fn row(&self) -> i64 {
+        let site_digits = usize::from(self.0.as_bytes()[9] - b'0');
+        self.0[10 + site_digits..self.0.len() - CHANCE_DIGITS].parse().unwrap_or(i64::MAX)
+    }
+
     /// The number of the site that gave it out.
     pub fn site(&self) -> i64 {
         let digits = &self.0[9..];
@@ -341,7 +347,7 @@ mod tests {
         for (site, number) in [(0, 1), (1, 12_345), (11, 2), (999_999_999, 9_999)] {
             let made = OrderNo::of_order(site, date(2026, 3, 2), id(number), 7);
             assert!(made.as_str().starts_with("P20260302") && made.as_str().len() <= 32, "{made}");
-            assert_eq!(made.as_str().parse::<OrderNo>().map(|read| read.site()), Ok(site));
+            assert_eq!(made.as_str().parse::<OrderNo>().map(|read| (read.site(), read.row())), Ok((site, number)));
         }
         assert_eq!(OrderNo::of_order(7, date(2026, 3, 2), id(5), 42).as_str(), "P20260302170005000042");
     }

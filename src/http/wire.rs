@@ -21,12 +21,14 @@ use crate::domain::appointments::AppointmentStatus;
 use crate::domain::attendance::PunchType;
 use crate::domain::audit::Action;
 use crate::domain::ids::{
-    AppointmentId, AttendanceId, CustomerId, DishId, EmployeeId, ID_MAX, MenuId, NotificationId, PayrollFileId, RoleId,
-    SalaryId, SupplierId, TransactionId, UserId,
+    AnomalyId, AppointmentId, AttendanceId, CustomerId, DifferenceId, DishId, EmployeeId, ID_MAX, MenuId,
+    NotificationId, PayrollFileId, ReconciliationId, RoleId, SalaryId, SupplierId, TransactionId, UserId,
 };
 use crate::domain::menus::Meal;
 use crate::domain::money::Fen;
-use crate::domain::payments::{OrderStatus, OrderType, PaymentMethod, RefundStatus, Trade};
+use crate::domain::payment_anomalies::AnomalyKind;
+use crate::domain::payments::{Channel, OrderStatus, OrderType, PaymentMethod, RefundStatus, Trade};
+use crate::domain::reconciliations::{DifferenceClass, ReconciliationStatus};
 use crate::domain::reports::ReportType;
 use crate::domain::salaries::PayPeriod;
 use crate::domain::settings::LogLevel;
@@ -352,14 +354,17 @@ macro_rules! id_on_the_wire {
 }
 
 id_on_the_wire!(
+    AnomalyId,
     AppointmentId,
     AttendanceId,
     CustomerId,
+    DifferenceId,
     DishId,
     EmployeeId,
     MenuId,
     NotificationId,
     PayrollFileId,
+    ReconciliationId,
     RoleId,
     SalaryId,
     SupplierId,
@@ -393,7 +398,10 @@ macro_rules! word_on_the_wire {
 
 word_on_the_wire!(
     Action: Action::ALL.map(Action::as_str),
+    AnomalyKind: AnomalyKind::ALL.iter().map(|kind| kind.as_str()),
     AppointmentStatus: AppointmentStatus::ALL.map(AppointmentStatus::as_str),
+    Channel: Channel::ALL.iter().map(|channel| channel.as_str()),
+    DifferenceClass: DifferenceClass::ALL.iter().map(|class| class.as_str()),
     Direction: [Direction::Income, Direction::Expense].map(Direction::as_str),
     LogLevel: [LogLevel::Error, LogLevel::Warn, LogLevel::Info, LogLevel::Debug, LogLevel::Trace].map(LogLevel::as_str),
     Meal: [Meal::Breakfast, Meal::Lunch, Meal::Dinner].map(Meal::as_str),
@@ -404,6 +412,7 @@ word_on_the_wire!(
     Trade: Trade::ALL.iter().map(|trade| trade.as_str()),
     Permission: Permission::ALL.map(Permission::as_str),
     PunchType: [PunchType::CheckIn, PunchType::CheckOut].map(PunchType::as_str),
+    ReconciliationStatus: ReconciliationStatus::ALL.iter().map(|status| status.as_str()),
     ReportType: [ReportType::Daily, ReportType::Weekly, ReportType::Monthly, ReportType::Yearly].map(ReportType::as_str),
     Status: [Status::Active, Status::Inactive].map(Status::as_str),
 );

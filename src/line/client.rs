@@ -65,7 +65,7 @@ impl Client {
     /// [`Error::Unreachable`] when no whole answer came; [`Error::Busy`] when the relay asks to come later;
     /// [`Error::Unauthenticated`] when it does not know the credential; [`Error::Invalid`] with what it says when it refuses.
     pub async fn ask<Q: Serialize, A: DeserializeOwned>(&self, what: &str, question: &Q) -> Result<A> {
-        self.ask_within(what, question, ANSWER_WAIT).await
+        self.ask_for(what, question, ANSWER_WAIT).await
     }
 
     /// As [`Client::ask`], for a question that is held for so long.
@@ -78,10 +78,14 @@ impl Client {
         question: &Q,
         hold: Duration,
     ) -> Result<A> {
-        self.ask_within(what, question, hold + POLL_GRACE).await
+        self.ask_for(what, question, hold + POLL_GRACE).await
     }
 
-    async fn ask_within<Q: Serialize, A: DeserializeOwned>(
+    /// As [`Client::ask`], for an answer that may take so long.
+    ///
+    /// # Errors
+    /// As [`Client::ask`].
+    pub async fn ask_for<Q: Serialize, A: DeserializeOwned>(
         &self,
         what: &str,
         question: &Q,

@@ -202,6 +202,7 @@ impl Carrier {
         let what = match message.target.as_str() {
             target if target.contains("/appointment") => "预约",
             target if target.contains("/attendance") => "打卡",
+            target if target.contains("/payment") => "支付通知",
             _ => "请求",
         };
         let user_id = match &message.on_behalf {

@@ -8,6 +8,7 @@ pub mod compare;
 pub mod enrolment;
 pub mod journal;
 mod mail;
+mod pay;
 pub mod rebuild;
 pub mod repair;
 
@@ -23,8 +24,9 @@ use tokio::task::JoinHandle;
 use crate::error::{Error, Result};
 use crate::http::App;
 use crate::payments::forwarder::Forwarder;
+use crate::service::payments::SITE_FACT;
 use crate::service::sync::{self, LineStatus};
-use crate::store::Db;
+use crate::store::{Db, WriteTx, site};
 use client::Client;
 use enrolment::Enrolment;
 use journal::SiteJournal;
@@ -144,6 +146,7 @@ async fn accept(means: &Means, invitation: &Invitation) {
 /// Works with one enrolment until another takes its place.
 async fn work(router: &Router, means: &Means, enrolment: &Enrolment) -> Result<()> {
     let client = begin(means, enrolment).await?;
+    let payments = payments(means, enrolment, &client).await?;
     let hints = Hints { changed: means.db.changed(), ..Hints::default() };
     tokio::select! {
         () = pushing(means, &client, &hints) => {}
@@ -151,7 +154,9 @@ async fn work(router: &Router, means: &Means, enrolment: &Enrolment) -> Result<(
         () = repair::when_wanted(means, &client, enrolment) => {}
         () = replaced(means, enrolment) => return Ok(()),
     }
-    // Fenced: the center is left alone until somebody enrols this box again.
+    // Fenced: the center is left alone until somebody enrols this box again. What platforms would tell goes to the box that is there in its
+    // place, so this one lets nobody pay.
+    drop(payments);
     replaced(means, enrolment).await;
     Ok(())
 }
@@ -170,9 +175,22 @@ pub async fn repair_alone(means: &Means, enrolment: &Enrolment) -> Error {
     Error::Conflict("the center has fenced this box".into())
 }
 
+/// Opens the way of payments over the center, unless the box is fenced.
+async fn payments(means: &Means, enrolment: &Enrolment, client: &Client) -> Result<Option<pay::Open>> {
+    let position = means.db.read(crate::store::sync::position).await?;
+    let fenced = position.is_some_and(|position| position.fenced.is_some());
+    let way = || pay::ViaRelay::new(client.clone(), enrolment.epoch.clone());
+    Ok((!fenced).then(|| pay::Open::new(&means.payments, way())))
+}
+
 async fn begin(means: &Means, enrolment: &Enrolment) -> Result<Client> {
     let own = enrolment.clone();
-    means.db.write(move |tx| sync::take_up(tx, &own.epoch, own.base, own.loading)).await?;
+    let take_up = move |tx: &WriteTx<'_>| {
+        // Numbers of orders carry it: by them the center knows whose they are.
+        site::record(tx, SITE_FACT, &own.site_id.to_string())?;
+        sync::take_up(tx, &own.epoch, own.base, own.loading)
+    };
+    means.db.write(take_up).await?;
     Client::new(&enrolment.relay, Some(&enrolment.credential), means.authority.as_deref())
 }
 

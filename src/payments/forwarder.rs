@@ -33,6 +33,11 @@ impl Forwarder {
         *self.0.relay.lock().unwrap_or_else(PoisonError::into_inner) = Some(relay);
     }
 
+    /// From now on nobody makes them: the site belongs to no center, or the center has shut it out.
+    pub fn clear_relay(&self) {
+        *self.0.relay.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
     /// Whether there is any way to this platform.
     pub fn reaches(&self, channel: Channel) -> bool {
         self.0.direct.get(channel).is_some() || self.relay().is_some()

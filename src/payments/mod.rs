@@ -11,6 +11,7 @@ pub mod forwarder;
 pub mod gateways;
 pub mod http;
 pub mod keys;
+pub mod relayed;
 pub mod signing;
 pub mod unionpay;
 pub mod wechat;

@@ -11,6 +11,9 @@ use mysql_async::prelude::Queryable as _;
 use super::admission::Admission;
 use super::identify::{Identified, Known};
 use super::mailbox::Waiting;
+use super::pay::Calls;
+use super::payment_anomalies::Hourly;
+use super::payment_bills::Fetching;
 use crate::config::Config;
 use crate::domain::access::Access;
 use crate::domain::settings::Settings;
@@ -22,6 +25,7 @@ use crate::http::edge::Edge;
 use crate::http::error::NO_ROUTE;
 use crate::http::guard::bearer;
 use crate::http::limits::Limits;
+use crate::payments::gateways::Gateways;
 use crate::service::failures::Failures;
 use crate::service::passwords::Passwords;
 use crate::service::tokens::Tokens;
@@ -45,6 +49,10 @@ struct Inner {
     admission: Admission,
     waiting: Waiting,
     wechat: WeChat,
+    platforms: Gateways,
+    calls: Calls,
+    hourly_anomalies: Hourly,
+    fetching: Fetching,
     settings: Settings,
     limits: Limits,
     config: Config,
@@ -52,11 +60,17 @@ struct Inner {
 }
 
 impl Center {
-    /// Puts the parts together; `keys` are those that all relays on this MySQL share.
+    /// Puts the parts together; `keys` are those that all relays on this MySQL share, `platforms` those whose keys are here.
     ///
     /// # Errors
     /// When the keys or the replica's URL can't be used.
-    pub fn new(central: Central, keys: &Keys, config: Config, metrics: PrometheusHandle) -> Result<Self> {
+    pub fn new(
+        central: Central,
+        keys: &Keys,
+        config: Config,
+        platforms: Gateways,
+        metrics: PrometheusHandle,
+    ) -> Result<Self> {
         let connections = config.relay.mysql_connections;
         let replica = config.relay.mysql_replica.as_deref();
         let replica = replica.map(|url| canshi_sync::central::pool(url, connections)).transpose()?;
@@ -72,6 +86,10 @@ impl Center {
             admission: Admission::new(connections),
             waiting: Waiting::default(),
             wechat: WeChat::new(config.wechat.clone()).map_err(|error| Error::Unreachable(error.into()))?,
+            platforms,
+            calls: Calls::default(),
+            hourly_anomalies: Hourly::default(),
+            fetching: Fetching::default(),
             limits: Limits::new(&settings),
             settings,
             config,
@@ -127,6 +145,26 @@ impl Center {
     /// WeChat, if it is configured.
     pub fn wechat(&self) -> &WeChat {
         &self.0.wechat
+    }
+
+    /// The payment platforms whose keys are here.
+    pub fn platforms(&self) -> &Gateways {
+        &self.0.platforms
+    }
+
+    /// The places for calls of platforms.
+    pub(super) fn calls(&self) -> &Calls {
+        &self.0.calls
+    }
+
+    /// How many payment anomalies were kept lately.
+    pub(super) fn hourly_anomalies(&self) -> &Hourly {
+        &self.0.hourly_anomalies
+    }
+
+    /// Who downloads a bill.
+    pub(super) fn fetching(&self) -> &Fetching {
+        &self.0.fetching
     }
 
     /// The limits' numbers and the life of a token.

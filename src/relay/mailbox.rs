@@ -15,6 +15,7 @@ use canshi_sync::wire::{Message, Reply};
 use tokio::sync::watch;
 
 use super::center::Center;
+use super::payment_anomalies;
 use super::store::mailbox::{self, Answered, Kind, NewMessage, Pending, Posted, Receipt};
 use crate::domain::time::{DAY_MS, HOUR_MS, MINUTE_MS};
 use crate::error::{Error, Result};
@@ -358,5 +359,6 @@ async fn clear_up(center: &Center) -> Result<()> {
             tracing::debug!(site.id = site, live, queued, "old messages were removed");
         }
     }
-    Ok(())
+    drop(conn);
+    payment_anomalies::clear_up(center).await
 }

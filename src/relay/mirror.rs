@@ -53,7 +53,7 @@ pub async fn menu(
     }
     let (site, mut conn) = (site_of(&caller)?, connection(&center).await?);
     let mut tx = conn.start_transaction(at_one_moment()).await.map_err(Error::from)?;
-    let (zone, as_of) = (mirror::zone(&mut tx, site).await?, mirror::as_of(&mut tx, site).await?);
+    let (zone, as_of) = moment(&mut tx, site).await?;
     let today = zone.day(center.now());
     let menus = mirror::menus_of(&mut tx, site, today).await?;
     let answer = Answer::only("获取成功", &TodayMenuView::of(today, menus), &fields)?;
@@ -73,7 +73,7 @@ pub async fn dashboard(
     let (site, mut conn) = (site_of(&caller)?, connection(&center).await?);
     let person = person_of(&caller)?;
     let mut tx = conn.start_transaction(at_one_moment()).await.map_err(Error::from)?;
-    let (zone, as_of) = (mirror::zone(&mut tx, site).await?, mirror::as_of(&mut tx, site).await?);
+    let (zone, as_of) = moment(&mut tx, site).await?;
     let reader = (person.user_id, person.role_id);
     let dashboard = Dashboard {
         today_customers: mirror::count_in_house(&mut tx, site, zone.day(center.now())).await?,
@@ -104,7 +104,7 @@ pub async fn appointments(
     };
     let mut conn = connection(&center).await?;
     let mut tx = conn.start_transaction(at_one_moment()).await.map_err(Error::from)?;
-    let (zone, as_of) = (mirror::zone(&mut tx, site).await?, mirror::as_of(&mut tx, site).await?);
+    let (zone, as_of) = moment(&mut tx, site).await?;
     let listed = own_appointments(&mut tx, (site, person), asked, paging.page).await?;
     let answer = Answer::list(listed, &paging, &fields, |appointment| AppointmentView::of(appointment, &zone))?;
     Ok(dated(answer, as_of, &zone))
@@ -165,8 +165,15 @@ fn waiting(asked: Asked, person: &Person, name: &str) -> Result<Appointment> {
     })
 }
 
+/// The zone of the site's books, and the moment that its mirror shows. A mirror that is being filled says nothing.
+pub async fn moment(tx: &mut Transaction<'_>, site: i64) -> std::result::Result<(Zone, Instant), Refusal> {
+    let (zone, as_of) = (mirror::zone(tx, site).await?, mirror::as_of(tx, site).await?);
+    let loading = || Refusal::Unavailable { error: "门店离线，且数据尚未首次同步完成".to_owned() };
+    Ok((zone, as_of.ok_or_else(loading)?))
+}
+
 /// The site's own answer, if it is there to give one.
-async fn ask(center: &Center, caller: &Caller, request: Request) -> std::result::Result<Option<Response>, Refusal> {
+pub async fn ask(center: &Center, caller: &Caller, request: Request) -> std::result::Result<Option<Response>, Refusal> {
     let forward = Forward::of_user(center, caller, request).await?;
     let standing = center.central().standing(forward.site).await.map_err(Error::from)?;
     if !standing.online {
@@ -175,23 +182,26 @@ async fn ask(center: &Center, caller: &Caller, request: Request) -> std::result:
     Ok(forward.within(center, WAIT).await?.map(pass))
 }
 
-fn person_of(caller: &Caller) -> Result<&Person> {
+/// The site's user who asks.
+pub fn person_of(caller: &Caller) -> Result<&Person> {
     caller.person.as_deref().ok_or(Error::Unauthenticated("请先登录"))
 }
 
-async fn connection(center: &Center) -> Result<Conn> {
+/// A connection to where the mirror is read from.
+pub async fn connection(center: &Center) -> Result<Conn> {
     let conn = tokio::time::timeout(CONNECT_WAIT, center.mirror().get_conn()).await;
     Ok(conn.map_err(|_| Error::Center(CentralError::NoConnection))??)
 }
 
 /// So that the rows are of the moment that is told with them.
-fn at_one_moment() -> TxOpts {
+pub fn at_one_moment() -> TxOpts {
     let mut options = TxOpts::default();
     options.with_isolation_level(IsolationLevel::RepeatableRead).with_consistent_snapshot(true);
     options
 }
 
-fn dated<T>(answer: Answer<T>, as_of: Instant, zone: &Zone) -> Response
+/// The answer with the moment that its rows are of.
+pub fn dated<T>(answer: Answer<T>, as_of: Instant, zone: &Zone) -> Response
 where
     Answer<T>: IntoResponse,
 {

@@ -8,6 +8,7 @@
 
 mod admission;
 mod auth;
+mod callbacks;
 pub mod center;
 mod door;
 mod forward;
@@ -15,6 +16,10 @@ mod identify;
 mod mail_door;
 pub mod mailbox;
 mod mirror;
+mod mirrored_orders;
+mod pay;
+mod payment_anomalies;
+mod payment_bills;
 mod queued;
 mod roles;
 mod session;
@@ -39,6 +44,9 @@ pub fn routes() -> Vec<Route<Center>> {
     routes.extend(users::routes());
     routes.extend(roles::routes());
     routes.extend(mail_door::routes());
+    routes.extend(pay::routes());
+    routes.extend(callbacks::routes());
+    routes.extend(payment_anomalies::routes());
     routes.extend(sites::routes());
     routes.extend(wechat::routes());
     routes.extend(system::routes());

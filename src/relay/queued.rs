@@ -10,7 +10,7 @@ use super::center::Center;
 use super::forward::{Forward, pass, site_of};
 use super::mailbox::{self, PUNCH_LIFE, QUEUED_LIFE};
 use super::store::counters::{self, IDS};
-use super::store::mailbox::{Answered, Kind, Receipt, asked_by};
+use super::store::mailbox::{Answered, Kind, Receipt, asked_by, is_kept};
 use super::store::mirror;
 use crate::domain::appointments::{WAITING_MAX, check_day};
 use crate::domain::ids::AppointmentId;
@@ -38,8 +38,10 @@ pub async fn book(State(center): State<Center>, caller: Caller, request: Request
     let mut conn = center.connection().await?;
     let zone = mirror::zone(&mut conn, forward.site).await?;
     check_day(new.date, zone.day(center.now())).map_err(|error| Error::invalid("date", error.to_string()))?;
-    let waiting = asked_by(&mut conn, center.vault(), forward.site, user.get(), &forward.target).await?;
-    if waiting.len() as i64 >= WAITING_MAX {
+    let path = forward.target.split('?').next().unwrap_or_default();
+    let waiting = asked_by(&mut conn, center.vault(), forward.site, user.get(), path).await?;
+    // A repeat adds none.
+    if waiting.len() as i64 >= WAITING_MAX && !is_kept(&mut conn, forward.site, &forward.id).await? {
         return Err(Error::Conflict(format!("待处理的预约不能超过{WAITING_MAX}个").into()).into());
     }
     let assigned_id = counters::next(&mut conn, IDS).await?;

@@ -114,7 +114,8 @@ pub const fn state(site: &SiteState) -> &'static str {
     }
 }
 
-fn utc(ms: i64) -> String {
+/// A moment, for headquarters: every site has a zone of its own.
+pub fn utc(ms: i64) -> String {
     jiff::Timestamp::from_millisecond(ms).unwrap_or_default().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 

@@ -10,7 +10,7 @@ use axum::response::Response;
 
 use super::center::Center;
 use super::forward::{Forward, pass};
-use super::{mirror, queued};
+use super::{mirror, mirrored_orders, queued};
 use crate::domain::access::Access;
 use crate::http;
 use crate::http::caller::Caller;
@@ -32,15 +32,18 @@ pub enum Way {
     MirroredDashboard,
     /// It reads the caller's appointments from the mirror, and from those it keeps, while the site is away.
     MirroredAppointments,
+    /// It reads an order from the mirror while the site is away.
+    MirroredOrder,
 }
 
 /// The endpoints that are not simply live.
-pub const TABLE: [(Method, &str, Way); 5] = [
+pub const TABLE: [(Method, &str, Way); 6] = [
     (Method::POST, "/api/wechat/customer/appointment", Way::QueuedAppointment),
     (Method::POST, "/api/wechat/admin/attendance", Way::QueuedPunch),
     (Method::GET, "/api/wechat/customer/menu", Way::MirroredMenu),
     (Method::GET, "/api/wechat/admin/dashboard", Way::MirroredDashboard),
     (Method::GET, "/api/wechat/customer/appointments", Way::MirroredAppointments),
+    (Method::GET, "/api/payment/orders/{order_id}", Way::MirroredOrder),
 ];
 
 /// What the relay does with this endpoint.
@@ -62,6 +65,7 @@ pub fn routes(own: &[Route<Center>]) -> Vec<Route<Center>> {
             Way::MirroredMenu => route.at(mirror::menu),
             Way::MirroredDashboard => route.at(mirror::dashboard),
             Way::MirroredAppointments => route.at(mirror::appointments),
+            Way::MirroredOrder => route.at(mirrored_orders::order),
         })
         .collect()
 }

@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::store::ReadTx;
 use crate::store::notifications::Notification;
 use crate::store::page::Page;
-use crate::store::{appointments, customers, payment_orders};
+use crate::store::{appointments, customers, payment_anomalies, payment_orders, reconciliation_differences};
 
 /// Notifications on the dashboard at most.
 const RECENT_MAX: u32 = 10;
@@ -21,7 +21,7 @@ pub struct Dashboard {
     pub today_customers: i64,
     /// Orders that were created today.
     pub today_orders: i64,
-    /// Appointments that wait for a confirmation.
+    /// Appointments that wait for a confirmation, and what of the payments does not match or fit.
     pub pending_tasks: i64,
     /// The actor's newest notifications.
     pub recent_notifications: Vec<Notification>,
@@ -33,7 +33,9 @@ pub fn read(tx: &ReadTx<'_>, actor: &Actor) -> Result<Dashboard> {
     Ok(Dashboard {
         today_customers: customers::count_in_house(tx, tx.zone.day(tx.now))?,
         today_orders: orders_of(tx, tx.zone.day(tx.now))?,
-        pending_tasks: appointments::count(tx, AppointmentStatus::Pending)?,
+        pending_tasks: appointments::count(tx, AppointmentStatus::Pending)?
+            + reconciliation_differences::count_open(tx)?
+            + payment_anomalies::count_open(tx)?,
         recent_notifications: notifications::list(tx, actor, None, page)?.items,
     })
 }

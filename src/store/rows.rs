@@ -15,6 +15,7 @@ use crate::domain::menus::Meal;
 use crate::domain::money::Fen;
 use crate::domain::payment_anomalies::AnomalyKind;
 use crate::domain::payments::{Channel, OrderNo, OrderStatus, OrderType, PaymentMethod, RefundStatus, Trade};
+use crate::domain::reconciliations::{DifferenceClass, Movement, ReconciliationStatus};
 use crate::domain::salaries::{NotAPayPeriod, PayPeriod};
 use crate::domain::status::Status;
 use crate::domain::time::Instant;
@@ -100,13 +101,16 @@ stored_as_word!(
     AnomalyKind,
     AppointmentStatus,
     Channel,
+    DifferenceClass,
     Direction,
     Meal,
+    Movement,
     OrderNo,
     OrderStatus,
     OrderType,
     PaymentMethod,
     PunchType,
+    ReconciliationStatus,
     RefundStatus,
     Status,
     Trade,

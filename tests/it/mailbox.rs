@@ -40,7 +40,7 @@ impl Center {
         MariaDb::shared().query(&self.database, sql)
     }
 
-    fn count(&self, sql: &str) -> i64 {
+    pub fn count(&self, sql: &str) -> i64 {
         self.query(sql)[0][0].as_deref().unwrap().parse().unwrap()
     }
 }
@@ -73,19 +73,24 @@ impl Said {
 }
 
 /// A box that does what the test says.
-struct HandBox {
+pub struct HandBox {
     client: Client,
-    relay: String,
-    site: i64,
+    pub relay: String,
+    pub site: i64,
     credential: String,
     token_key: Secret,
-    epoch: String,
+    pub epoch: String,
     boot: String,
 }
 
 impl HandBox {
-    async fn enrol(center: &Center, name: &str) -> Self {
-        let (site, code) = add_site(&center.url(), name);
+    pub async fn enrol(center: &Center, name: &str) -> Self {
+        Self::enrol_on(MariaDb::shared(), center, name).await
+    }
+
+    /// The same with a center on a server of its own.
+    pub async fn enrol_on(server: &MariaDb, center: &Center, name: &str) -> Self {
+        let (site, code) = add_site(&server.url(&center.database), name);
         let (credential, token_key) = (hex(&random_bytes::<32>().unwrap()), Secret::random().unwrap());
         let mut boxed = Self {
             client: client(),
@@ -111,27 +116,26 @@ impl HandBox {
         let enrolled: EnrolAnswer = serde_json::from_value(answer.expect(200).clone()).unwrap();
         assert_eq!(enrolled.site_id, site);
         boxed.epoch = enrolled.epoch;
-        boxed.people(center);
+        boxed.people(server, center);
         boxed
     }
 
     /// Gives the site a customer with a user, number 1, and an employee with one, number 2.
-    fn people(&self, center: &Center) {
+    fn people(&self, server: &MariaDb, center: &Center) {
         let site = self.site;
+        let run = |sql: &str| drop(server.query(&center.database, sql));
         let roles =
             [(1, "customer", "appointments.book,menus.read"), (2, "employee", "attendance.punch,appointments.read")];
         for (id, role, permissions) in roles {
-            center.query(&format!(
-                "insert into roles (site_id, id, name, mirror_seq) values ({site}, {id}, '{role}', 1)"
-            ));
+            run(&format!("insert into roles (site_id, id, name, mirror_seq) values ({site}, {id}, '{role}', 1)"));
             for permission in permissions.split(',') {
-                center.query(&format!(
+                run(&format!(
                     "insert into role_permissions (site_id, role_id, permission, mirror_seq)
                      values ({site}, {id}, '{permission}', 1)"
                 ));
             }
             let employee = if id == 2 { "7" } else { "null" };
-            center.query(&format!(
+            run(&format!(
                 "insert into users (site_id, id, username, role_id, name, status, employee_id, mirror_seq)
                  values ({site}, {id}, '{role}', {id}, '{role} {site}', 'active', {employee}, 1)"
             ));
@@ -154,12 +158,12 @@ impl HandBox {
         Tokens::of_site(&self.token_key).sign(claims).unwrap()
     }
 
-    async fn say(&self, word: &str, body: &Value) -> Said {
+    pub async fn say(&self, word: &str, body: &Value) -> Said {
         let url = format!("{}/sync/v1/{word}", self.relay);
         Said::of(self.client.post(url).bearer_auth(&self.credential).json(body).send().await.unwrap()).await
     }
 
-    async fn hello(&self) {
+    pub async fn hello(&self) {
         let hello = Hello {
             epoch: self.epoch.clone(),
             boot: self.boot.clone(),
@@ -186,37 +190,37 @@ impl HandBox {
         serde_json::from_value(answer.expect(200).clone()).unwrap()
     }
 
-    async fn mail(&self, running: &[&str], hold_ms: u64) -> Vec<Message> {
+    pub async fn mail(&self, running: &[&str], hold_ms: u64) -> Vec<Message> {
         match self.poll(running, hold_ms).await {
             PollAnswer::Mail { messages } => messages,
             other => panic!("{other:?} is no mail"),
         }
     }
 
-    async fn answer(&self, id: &str, status: u16, data: Value) {
+    pub async fn answer(&self, id: &str, status: u16, data: Value) {
         let body = json!({"code": status, "message": "来自门店", "data": data}).to_string();
         let replies = Replies { replies: vec![Reply { id: id.to_owned(), status, body }] };
         self.say("answer", &json!(replies)).await.expect(200);
     }
 
     /// Comes online: takes the place and holds it for a moment.
-    async fn online(&self) {
+    pub async fn online(&self) {
         self.hello().await;
         assert_eq!(self.mail(&[], 0).await.len(), 0);
     }
 
     /// Answers the next message with this, as a site would.
-    async fn serve_one(&self, status: u16, data: Value) -> Message {
+    pub async fn serve_one(&self, status: u16, data: Value) -> Message {
         let message = self.mail(&[], 20_000).await.remove(0);
         self.answer(&message.id, status, data).await;
         message
     }
 
-    fn leave(&self, center: &Center) {
+    pub fn leave(&self, center: &Center) {
         center.query(&format!("update canshi_positions set lease_until = null where site_id = {}", self.site));
     }
 
-    async fn ask(&self, user: i64, method: Method, path: &str, key: &str, body: Option<Value>) -> Said {
+    pub async fn ask(&self, user: i64, method: Method, path: &str, key: &str, body: Option<Value>) -> Said {
         let mut request = self.client.request(method, format!("{}{path}", self.relay)).bearer_auth(self.token(user));
         if !key.is_empty() {
             request = request.header("Idempotency-Key", key);
@@ -227,7 +231,7 @@ impl HandBox {
         Said::of(request.send().await.unwrap()).await
     }
 
-    async fn read(&self, user: i64, path: &str) -> Said {
+    pub async fn read(&self, user: i64, path: &str) -> Said {
         self.ask(user, Method::GET, path, "", None).await
     }
 }

@@ -87,6 +87,7 @@ async fn every_travelling_table_is_written_to_and_replays() {
     app.put("/api/settings", json!({"payout_approval_limit": 9000})).await.expect(200);
     crate::payouts::pay_wages(&app, employee["id"].as_i64().unwrap(), "2024-01").await;
     app.post("/api/payment/payroll-files", json!({})).await.expect(201);
+    crate::reconciliations::find_something(&app).await;
     let connection = app.rows();
     for table in TRAVELLING {
         let changes: i64 =

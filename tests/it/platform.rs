@@ -110,6 +110,16 @@ impl Platform {
         Ok(Answered { status, body: answer["body"].as_str().unwrap().to_owned() })
     }
 
+    /// A notification as it would be sent: `url`, `headers` and `body`.
+    ///
+    /// # Errors
+    /// Why there is nothing to tell.
+    pub async fn notice(&self, event: &str, no: &str, variant: &str) -> Result<Value, String> {
+        let asked = json!({"event": event, "no": no, "variant": variant, "raw": true});
+        let (status, answer) = self.send(Method::POST, "deliver", asked).await;
+        done(status, &answer).map(|()| answer)
+    }
+
     /// Waits until the notifications that were under way have been answered or given up.
     pub async fn quiet(&self) {
         self.get("quiet").await;

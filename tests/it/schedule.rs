@@ -18,6 +18,11 @@ impl Seed {
         Self::new(variable, given.unwrap_or_else(now))
     }
 
+    /// The sequence of this seed.
+    pub fn of(variable: &'static str, seed: u64) -> Self {
+        Self::new(variable, seed)
+    }
+
     fn new(variable: &'static str, seed: u64) -> Self {
         Self { variable, seed, state: seed }
     }

@@ -27,7 +27,7 @@ export class Control {
             'POST /_sim/deliver': (body) => this.#deliver(body),
             'POST /_sim/faults': (body) => this.faults.add(body),
             'POST /_sim/faults/clear': () => this.faults.clear(),
-            'POST /_sim/down': ({ down }) => this.#down(down),
+            'POST /_sim/down': ({ down }, socket) => this.#down(down, socket),
             'POST /_sim/chaos': (body) => this.faults.chaos(body),
             'POST /_sim/keys': ({ channel = 'wechat', mode }) => this.#platform(channel).useKeys(mode),
             'POST /_sim/bill': ({ channel, date, tamper }) => this.#platform(channel).bills.tamper(date, tamper),
@@ -39,12 +39,12 @@ export class Control {
         };
     }
 
-    async answer({ method, path, query, body }) {
+    async answer({ method, path, query, body }, socket) {
         const call = this.calls[`${method} ${path}`];
         if (!call) return json(404, { error: `${method} ${path} is not there` });
         try {
             const given = method === 'GET' ? Object.fromEntries(new URLSearchParams(query)) : JSON.parse(body.length ? body : '{}');
-            const value = (await call(given)) ?? {};
+            const value = (await call(given, socket)) ?? {};
             return json(value.why ? 409 : 200, value);
         } catch (error) {
             return json(400, { error: error.message });
@@ -72,8 +72,8 @@ export class Control {
 
     #settle({ channel = 'wechat', kind, no, state, reason }) {
         const platform = this.#platform(channel);
-        const part = { transfer: platform.transfers, refund: platform.refunds, payment: platform.trades }[kind];
-        if (!part) throw new Error(`${channel} has no ${kind} to settle`);
+        const part = { transfer: platform.transfers, refund: platform.refunds, payment: platform.trades ?? platform.orders }[kind];
+        if (!part?.settle) throw new Error(`${channel} has no ${kind} to settle`);
         part.settle(no, state, reason);
     }
 
@@ -114,9 +114,10 @@ export class Control {
         throw new Error(`nothing is to be told of the ${event} ${no}: it is unknown, or has not happened`);
     }
 
-    #down(down) {
+    // The asking connection may have been used for a platform before, and still has to be answered.
+    #down(down, socket) {
         this.faults.down = down;
-        if (down) this.onDown();
+        if (down) this.onDown(socket);
     }
 
     #facts() {

@@ -10,12 +10,14 @@ export function serve({ world, faults, platforms, control }) {
     const server = createServer({ keepAliveTimeout: 0, requestTimeout: 0 });
     // The sockets that the platforms are spoken to on: they close when the platforms go down.
     const sockets = new Set();
-    control.onDown = () => sockets.forEach((socket) => socket.destroy());
+    control.onDown = (asking) => sockets.forEach((socket) => socket === asking || socket.destroy());
     server.on('request', async (incoming, response) => {
         try {
             const request = await read(incoming);
             if (request.path.startsWith('/_sim/')) {
-                send(response, await control.answer(request));
+                // A caller may speak to both on one connection, and is to get this answer.
+                sockets.delete(incoming.socket);
+                send(response, await control.answer(request, incoming.socket));
                 return;
             }
             const { socket } = incoming;

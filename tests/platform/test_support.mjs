@@ -41,7 +41,10 @@ export async function receiver(t, answer = () => ({ status: 204, body: '' })) {
         response.writeHead(status).end(body);
     });
     await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
-    t.after(() => server.close().closeAllConnections());
+    t.after(() => {
+        server.close();
+        server.closeAllConnections();
+    });
     return { got, url: `http://127.0.0.1:${server.address().port}/notify` };
 }
 

@@ -1,7 +1,7 @@
 // WeChat Pay, spoken to by wechatpay-axios-plugin, which was written by others.
 
 import assert from 'node:assert/strict';
-import { createHash, createPublicKey, publicDecrypt } from 'node:crypto';
+import { createHash, createPublicKey } from 'node:crypto';
 import test from 'node:test';
 
 import wechatpay from 'wechatpay-axios-plugin';
@@ -111,6 +111,33 @@ test('a transfer reaches the user who confirms it, and only once', async (t) => 
     assert.equal((await wx.chain('v3/fund-app/mch-transfer/transfer-bills/out-bill-no/P1').get()).data.state, 'SUCCESS');
     const { transfers } = await platform.facts();
     assert.deepEqual(transfers.map(({ moves, moved_fen }) => [moves, moved_fen]), [[1, 300_000]]);
+});
+
+test('the bill of a day holds what was paid on it', async (t) => {
+    const platform = await running(t);
+    const wx = client(platform);
+    const now = Date.now();
+    const day = (ms) => new Date(ms + 8 * 3_600_000).toISOString().slice(0, 10);
+    await wx.v3.pay.transactions.native.post(order(platform, 'http://127.0.0.1:9/notify'));
+    // Paid three days ago by the platform's clock: the client signs with the machine's.
+    const paid_ms = now - 3 * 86_400_000;
+    await platform.sim('clock', { now_ms: paid_ms });
+    await platform.sim('pay', { channel: 'wechat', order_no: 'T0000000001' });
+    await platform.sim('clock', { now_ms: null });
+    const ask = (bill_date) => wx.v3.bill.tradebill.get({ params: { bill_date } });
+    assert.equal(await refused(ask(day(now))), '400 STATEMENT_CREATING');
+    assert.equal(await refused(ask(day(paid_ms - 86_400_000))), '400 NO_STATEMENT_EXIST');
+    const { data } = await ask(day(paid_ms));
+    const { pathname, search } = new URL(data.download_url);
+    const file = await wx.chain(`${pathname.slice(1)}${search}`).get({ responseType: 'arraybuffer', transformResponse: [(raw) => raw] });
+    const bytes = Buffer.from(file.data);
+    assert.equal(createHash('sha1').update(bytes).digest('hex'), data.hash_value);
+    const { rows, summary } = Formatter.castCsvBill(bytes.toString());
+    assert.equal(rows.length, 1);
+    assert.ok(Object.values(rows[0]).includes('12888.00'), JSON.stringify(rows[0]));
+    assert.ok(summary);
+    await platform.sim('bill', { channel: 'wechat', date: day(paid_ms), tamper: 'bad_hash' });
+    assert.notEqual((await ask(day(paid_ms))).data.hash_value, data.hash_value);
 });
 
 test('each variant of a notification is another one', async (t) => {

@@ -11,9 +11,11 @@ mod employees;
 mod menus;
 pub mod notifications;
 mod payees;
+mod payment_anomalies;
 pub mod payments;
 mod payouts;
 mod payroll_files;
+mod reconciliations;
 mod reports;
 mod roles;
 mod salaries;
@@ -39,9 +41,11 @@ pub fn routes() -> Vec<Route> {
         menus::routes(),
         notifications::routes(),
         payees::routes(),
+        payment_anomalies::routes(),
         payments::routes(),
         payouts::routes(),
         payroll_files::routes(),
+        reconciliations::routes(),
         reports::routes(),
         roles::routes(),
         salaries::routes(),

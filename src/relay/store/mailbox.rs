@@ -260,6 +260,12 @@ pub struct Pending {
     pub bytes: usize,
 }
 
+/// Whether a message has this id.
+pub async fn is_kept(conn: &mut Conn, site: i64, id: &str) -> Result<bool> {
+    let sql = "select 1 from canshi_messages where site_id = ? and id = ?";
+    Ok(conn.exec_first::<i64, _, _>(sql, (site, id)).await?.is_some())
+}
+
 /// The messages of a site that have no answer yet, in order.
 pub async fn pending(conn: &mut Conn, site: i64) -> Result<Vec<Pending>> {
     let rows: Vec<(i64, String, i64, i64, i64, usize)> = conn
@@ -423,16 +429,17 @@ pub struct Asked {
     pub received_at: i64,
 }
 
-/// What this user waits for, newest first.
-pub async fn asked_by(conn: &mut Conn, vault: &Vault, site: i64, user: i64, target: &str) -> Result<Vec<Asked>> {
+/// What this user waits for under this path, newest first.
+pub async fn asked_by(conn: &mut Conn, vault: &Vault, site: i64, user: i64, path: &str) -> Result<Vec<Asked>> {
     let rows: Vec<(i64, i64, String, i64)> = conn
         .exec(
             "select no, assigned_id, body_sealed, timestampdiff(microsecond, '1970-01-01', received_at) div 1000
              from canshi_messages
-             where site_id = ? and state = 'waiting' and kind = 'queued' and user_id = ? and target = ?
+             where site_id = ? and state = 'waiting' and kind = 'queued' and user_id = ?
+                 and substring_index(target, '?', 1) = ?
                  and assigned_id is not null and body_sealed is not null
              order by no desc",
-            (site, user, target),
+            (site, user, path),
         )
         .await?;
     rows.into_iter()

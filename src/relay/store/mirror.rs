@@ -25,17 +25,18 @@ pub async fn zone(conn: &mut impl Queryable, site: i64) -> Result<Zone> {
     Zone::named(&name).map_err(|error| corrupt(&error.to_string()))
 }
 
-/// As of when the mirror shows the site.
-pub async fn as_of(conn: &mut impl Queryable, site: i64) -> Result<Instant> {
-    let ms: Option<i64> = conn
+/// As of when the mirror shows the site; none while it is being filled for the first time.
+pub async fn as_of(conn: &mut impl Queryable, site: i64) -> Result<Option<Instant>> {
+    let row: Option<(i64, i64)> = conn
         .exec_first(
             "select timestampdiff(microsecond, '1970-01-01',
-                 if(tip <= seq, told_at, least(committed_at, told_at))) div 1000
+                 if(tip <= seq, told_at, least(committed_at, told_at))) div 1000, state = 'loading'
              from canshi_positions where site_id = ?",
             (site,),
         )
         .await?;
-    ms.map(Instant).ok_or(Error::NotFound("门店不存在"))
+    let (ms, loading) = row.ok_or(Error::NotFound("门店不存在"))?;
+    Ok((loading == 0).then_some(Instant(ms)))
 }
 
 /// The menus of a day, in the order of the meals.

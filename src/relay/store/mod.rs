@@ -3,6 +3,10 @@
 pub mod counters;
 pub mod mailbox;
 pub mod mirror;
+pub mod mirrored_orders;
+pub mod payment_anomalies;
+pub mod payment_bills;
+pub mod payment_intents;
 pub mod people;
 pub mod roles;
 pub mod secrets;

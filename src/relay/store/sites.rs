@@ -43,6 +43,14 @@ pub async fn token_keys_sealed(conn: &mut impl Queryable) -> Result<Vec<(i64, St
     Ok(conn.exec(sql, (SITES_MAX,)).await?)
 }
 
+/// Whether there is such a site.
+///
+/// # Errors
+/// [`crate::error::Error::Center`].
+pub async fn exists(conn: &mut impl Queryable, site: i64) -> Result<bool> {
+    Ok(conn.exec_first::<i64, _, _>("select id from canshi_sites where id = ?", (site,)).await?.is_some())
+}
+
 /// The zone that a site's books are kept in.
 ///
 /// # Errors

@@ -157,6 +157,8 @@ fn next_of_payment(tx: &WriteTx<'_>, order: PaymentOrder, tries: u32) -> Result<
         // A platform that refuses to close says why when it is asked.
         OrderStatus::Closing if tries % 2 == 1 => Call::Query(query(&order)),
         OrderStatus::Closing => Call::Close(query(&order)),
+        // Somebody has a reason to ask, such as a bill that shows it paid.
+        OrderStatus::Closed | OrderStatus::Failed => Call::Query(query(&order)),
         _ => return Ok(None),
     };
     Ok(Some((channel, call)))
@@ -201,9 +203,11 @@ fn next_of_refund(tx: &WriteTx<'_>, id: RefundId) -> Result<Option<(Channel, Cal
         }
         RefundStatus::Queued | RefundStatus::Processing if ask => Call::QueryRefund(refund_call(&order, &refund)),
         RefundStatus::Queued => Call::Refund(refund_call(&order, &refund)),
-        // Once a person has acted at the platform, it says so.
-        RefundStatus::Abnormal => Call::QueryRefund(refund_call(&order, &refund)),
-        RefundStatus::Processing | RefundStatus::Succeeded | RefundStatus::Failed => return Ok(None),
+        // Once a person has acted at the platform, it says so; and somebody may have a reason to ask about one that failed.
+        RefundStatus::Processing | RefundStatus::Abnormal | RefundStatus::Failed => {
+            Call::QueryRefund(refund_call(&order, &refund))
+        }
+        RefundStatus::Succeeded => return Ok(None),
     };
     Ok(Some((channel, call)))
 }

@@ -115,7 +115,7 @@ fn tell(tx: &WriteTx<'_>, order: &PaymentOrder, title: &str, content: &str) -> R
 }
 
 /// Tells the administrators something that a person has to look at.
-fn alarm(tx: &WriteTx<'_>, title: &str, content: &str) -> Result<()> {
+pub(super) fn alarm(tx: &WriteTx<'_>, title: &str, content: &str) -> Result<()> {
     tracing::error!(title, content, "a person has to look at a payment");
     let Some(role) = roles::find_by_name(tx, ADMIN)? else { return Ok(()) };
     notify(tx, Audience::Role(role.id), title, content).map(drop)

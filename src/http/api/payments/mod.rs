@@ -14,8 +14,9 @@ use super::payouts::OrderPath;
 use crate::domain::access::Access::{May, MayAny, SignedIn};
 use crate::domain::access::Permission::{PaymentsConfirm, PaymentsPay, PaymentsRead, PaymentsWrite};
 use crate::domain::ids::{CustomerId, ID_MAX};
+use crate::domain::money::Fen;
 use crate::domain::payments::{OrderStatus, OrderType, PaymentMethod, Trade};
-use crate::domain::time::Instant;
+use crate::domain::time::{Instant, Zone};
 use crate::error::{Error, Result as Done};
 use crate::http::App;
 use crate::http::answer::{Answer, Fields, List};
@@ -195,8 +196,13 @@ pub struct PaymentOrderView {
 impl PaymentOrderView {
     fn of(tx: &ReadTx<'_>, order: PaymentOrder, pay_params: Option<serde_json::Value>) -> Done<Self> {
         let refunded = payment_refunds::returned(tx, order.id)?;
-        let local = |instant: Instant| LocalTime::of(instant, tx.zone);
-        Ok(Self {
+        Ok(Self { pay_params, ..Self::without_params(order, refunded, tx.zone) })
+    }
+
+    /// The order of which so much has been given back, without what the payer's mini-program needs to pay.
+    pub fn without_params(order: PaymentOrder, refunded: Fen, zone: &Zone) -> Self {
+        let local = |instant: Instant| LocalTime::of(instant, zone);
+        Self {
             order_id: order.order_no.to_string(),
             amount: Money(order.amount),
             payment_method: order.payment_method,
@@ -209,14 +215,14 @@ impl PaymentOrderView {
             trade: order.trade,
             subject: order.subject,
             category: order.category,
-            pay_params,
+            pay_params: None,
             platform_no: order.platform_no,
             reference: order.slip.map(|slip| slip.reference),
             refunded_amount: Money(refunded),
             refund_due: order.refund_due,
             failure: order.failure,
             created_at: local(order.created_at),
-        })
+        }
     }
 
     fn full(tx: &ReadTx<'_>, caller: &Caller, order: PaymentOrder) -> Done<Self> {
