@@ -534,11 +534,44 @@ pub mod amounts {
 
     /// Fen from yuan with at most two decimals that are not zero; none when it is not such an amount.
     pub fn fen(yuan: &str) -> Option<i64> {
+        let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
         let (whole, decimals) = yuan.split_once('.').unwrap_or((yuan, ""));
+        let unsigned = whole.strip_prefix('-').unwrap_or(whole);
         let kept = decimals.trim_end_matches('0');
-        if kept.len() > 2 || !decimals.bytes().all(|byte| byte.is_ascii_digit()) {
+        if unsigned.is_empty() || !digits(unsigned) || !digits(decimals) || kept.len() > 2 {
             return None;
         }
         format!("{whole}.{kept:0<2}").parse::<Fen>().ok().map(|fen| fen.0)
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use super::*;
+
+        #[test]
+        fn yuan_become_fen_without_a_float() {
+            for (text, expected) in [
+                ("19.90", 1_990),
+                ("19.9", 1_990),
+                ("12888", 1_288_800),
+                ("0.01", 1),
+                ("-15.01", -1_501),
+                ("-0.00", 0),
+                ("0.60000", 60),
+                ("99999999.99", 9_999_999_999),
+            ] {
+                assert_eq!(fen(text), Some(expected), "{text}");
+            }
+            assert_eq!(yuan(1_990), "19.90");
+        }
+
+        #[test]
+        fn what_is_no_amount_is_none() {
+            for text in
+                ["", ".", "-", ".5", "-.5", "19.901", "1e3", "+1.00", "1,000.00", "19.9.0", "１.00", "9999999999999.00"]
+            {
+                assert_eq!(fen(text), None, "{text}");
+            }
+        }
     }
 }

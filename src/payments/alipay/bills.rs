@@ -203,3 +203,117 @@ impl Line<'_> {
         Ok((row, self.amount("商家实收")?))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use zip::ZipWriter;
+    use zip::write::SimpleFileOptions;
+
+    use super::*;
+
+    const HEAD: &str = "#支付宝业务明细查询\r\n#账号：[20880000000000010156]\r\n#----业务明细列表----\r\n\
+        支付宝交易号,商户订单号,业务类型,商品名称,完成时间,订单金额（元）,商家实收（元）,退款批次号/请求号,服务费（元）,备注\r\n";
+    const PAYMENT: &str = "2026001\t,P20260302110001000001\t,交易\t,月子套餐 定金\t,2026-03-02 09:30:15\t,128.00\t,118.00\t,\t,-0.77\t,\t\r\n";
+    const REFUND: &str = "2026001\t,P20260302110001000001\t,退款\t,月子套餐 定金\t,2026-03-02 18:00:00\t,-28.00\t,-28.00\t,R20260302110001000002\t,0.17\t,\t\r\n";
+    const TAIL: &str = "#----业务明细列表结束----\r\n#交易合计：1笔，商家实收共118.00元，商家优惠共10.00元\r\n\
+        #退款合计：1笔，商家实收退款共-28.00元，商家优惠退款共0.00元\r\n#导出时间：[2026年03月03日 09:00:00]\r\n";
+
+    fn details() -> String {
+        format!("{HEAD}{PAYMENT}{REFUND}{TAIL}")
+    }
+
+    fn packed(files: &[&[u8]]) -> Vec<u8> {
+        let mut archive = ZipWriter::new(Cursor::new(Vec::new()));
+        for (index, file) in files.iter().enumerate() {
+            archive.start_file(format!("{index}.csv"), SimpleFileOptions::default()).unwrap();
+            archive.write_all(file).unwrap();
+        }
+        archive.finish().unwrap().into_inner()
+    }
+
+    fn gbk(text: &str) -> Vec<u8> {
+        GBK.encode(text).0.into_owned()
+    }
+
+    fn row(kind: BillKind, refund_no: Option<&str>, amount_fen: i64, fee_fen: i64, at: &str) -> BillRow {
+        BillRow {
+            kind,
+            order_no: "P20260302110001000001".to_owned(),
+            refund_no: refund_no.map(str::to_owned),
+            platform_no: "2026001".to_owned(),
+            amount_fen,
+            fee_fen,
+            at_ms: from_spaced(at).unwrap().0,
+        }
+    }
+
+    #[test]
+    fn the_details_of_a_packed_bill_are_read_from_gbk() {
+        let summary = gbk("#支付宝业务汇总查询\r\n门店编号,门店名称\r\n合计\t,\t\r\n");
+        let rows = vec![
+            row(BillKind::Payment, None, 12_800, 77, "2026-03-02 09:30:15"),
+            row(BillKind::Refund, Some("R20260302110001000002"), 2_800, -17, "2026-03-02 18:00:00"),
+        ];
+        assert_eq!(read(&packed(&[&summary, &gbk(&details())])), Ok(rows.clone()));
+        let with_mark = format!("\u{feff}{}", details());
+        assert_eq!(read(&packed(&[with_mark.as_bytes()])), Ok(rows), "UTF-8 with a byte order mark");
+    }
+
+    #[test]
+    fn a_bill_that_does_not_fit_its_sums_is_refused() {
+        for (text, why) in [
+            (details().replace(PAYMENT, ""), "sums up"),
+            (details().replace(REFUND, ""), "sums up"),
+            (details().replace("\t,118.00", "\t,118.01"), "sums up"),
+            (details().replace("#退款合计", "#别的合计"), "sums up"),
+            (details().replace("-28.00\t", "二十八\t"), "row 2: 订单金额 is not an amount"),
+            (details().replace("-0.77", ""), "row 1: 服务费 is not an amount"),
+            (details().replace("\t,退款\t", "\t,转账\t"), "row 2: 业务类型"),
+            (details().replace("2026-03-02 09:30:15", "昨天"), "row 1: 完成时间"),
+            (details().replace("订单金额（元）", "金额（元）"), "there is no column 订单金额"),
+            (details().replace("定金\t,", "定金\t,多一列,"), "fields"),
+        ] {
+            let refused = read(&packed(&[&gbk(&text)])).err();
+            assert!(
+                refused.as_ref().is_some_and(|refused| refused.contains(why)),
+                "{why}: {refused:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_no_bill_is_refused() {
+        assert!(read(b"<html>gone</html>").is_err());
+        assert!(read(&packed(&[&gbk("门店编号\r\n")])).unwrap_err().contains("no details"));
+        assert!(read(&packed(&[b"\xff\xff\xff"])).unwrap_err().contains("GBK"));
+        let many: Vec<&[u8]> = vec![b"a"; FILES_MAX + 1];
+        assert!(read(&packed(&many)).unwrap_err().contains("too many"));
+        let mut broken = packed(&[&gbk(&details())]);
+        let middle = broken.len() / 3;
+        broken[middle] ^= 0xff;
+        assert!(read(&broken).is_err());
+    }
+
+    #[test]
+    fn a_bill_that_is_not_there_by_noon_had_nothing_in_it() {
+        let date = jiff::civil::date(2026, 3, 2);
+        let at = |text: &str| absent(date, from_spaced(text).unwrap());
+        assert_eq!(at("2026-03-03 11:59:59"), Bill::NotReady);
+        assert_eq!(at("2026-03-03 12:00:00"), Bill::Empty);
+        for code in ["isp.bill_not_exist", "BILL_NOT_EXIST", "isp.bill-not-exist"] {
+            assert!(is_absent(code), "{code}");
+        }
+        assert!(!is_absent("isp.unknow-error"));
+    }
+
+    #[test]
+    fn a_bill_is_fetched_over_tls() {
+        let address = |text: &str| download_address(text).map(String::from);
+        assert_eq!(address("http://a.example/b?c=d").as_deref(), Some("https://a.example/b?c=d"));
+        assert_eq!(address("http://127.0.0.1:5/b").as_deref(), Some("http://127.0.0.1:5/b"));
+        assert_eq!(address("file:///etc/passwd"), None);
+        assert_eq!(address("nowhere"), None);
+    }
+}

@@ -62,6 +62,7 @@ pub const OF_REFUNDS: &Meanings = &[
     ("ACQ.TRADE_HAS_CLOSE", Refusal::Final),
     ("ACQ.TRADE_NOT_EXIST", Refusal::Final),
     ("ACQ.CONTEXT_INCONSISTENT", Refusal::Final),
+    ("ACQ.DISCORDANT_REPEAT_REQUEST", Refusal::Final),
     ("ACQ.INVALID_PARAMETER", Refusal::Final),
     ("ACQ.ACCESS_FORBIDDEN", Refusal::Configuration),
     ("ACQ.PARTNER_ERROR", Refusal::Configuration),
@@ -143,6 +144,7 @@ impl Refused {
                 sub_code if sub_code.starts_with("isv.") => Some(Refusal::Configuration),
                 _ => None,
             },
+            // Called too often; from memory of Alipay's table.
             "40005" => Some(Refusal::Later),
             _ => None,
         }
@@ -162,5 +164,68 @@ impl Failure {
             Failure::Refused(refused) => refused.trouble(meanings),
             Failure::Trouble(trouble) => trouble,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn class(member: &str, meanings: &Meanings) -> Option<Refusal> {
+        match Refused::read(member).unwrap().trouble(meanings) {
+            Trouble::Refused { refusal, .. } => Some(refusal),
+            Trouble::Unknown(..) => None,
+        }
+    }
+
+    fn business(sub_code: &str, meanings: &Meanings) -> Option<Refusal> {
+        let member = format!(r#"{{"code":"40004","msg":"Business Failed","sub_code":"{sub_code}","sub_msg":"x"}}"#);
+        class(&member, meanings)
+    }
+
+    #[test]
+    fn a_code_means_what_it_means_for_the_kind_of_call() {
+        assert_eq!(business("ACQ.TRADE_HAS_FINISHED", OF_PAYMENTS), Some(Refusal::AlreadyPaid));
+        assert_eq!(business("ACQ.TRADE_HAS_FINISHED", OF_REFUNDS), Some(Refusal::Final));
+        assert_eq!(business("aop.ACQ.TRADE_HAS_CLOSE", OF_PAYMENTS), Some(Refusal::Closed));
+        assert_eq!(business("ACQ.SELLER_BALANCE_NOT_ENOUGH", OF_REFUNDS), Some(Refusal::Later));
+        assert_eq!(business("PAYER_BALANCE_NOT_ENOUGH", OF_TRANSFERS), Some(Refusal::Later));
+        assert_eq!(business("EXCEED_LIMIT_SM_AMOUNT", OF_TRANSFERS), Some(Refusal::Final));
+    }
+
+    #[test]
+    fn what_decides_nothing_stays_unknown() {
+        for code in ["ACQ.SYSTEM_ERROR", "aop.ACQ.SYSTEM_ERROR", "isp.unknow-error", "SYSTEM_ERROR", "NEVER_SEEN", ""] {
+            for meanings in [OF_PAYMENTS, OF_REFUNDS, OF_TRANSFERS] {
+                assert_eq!(business(code, meanings), None, "{code}");
+            }
+        }
+        let unavailable = r#"{"code":"20000","msg":"Service Currently Unavailable","sub_code":"isp.unknow-error"}"#;
+        assert_eq!(class(unavailable, OF_PAYMENTS), None);
+        assert_eq!(class(r#"{"code":"10003","msg":"order success pay inprocess"}"#, OF_PAYMENTS), None);
+    }
+
+    #[test]
+    fn the_gateways_refusals_are_of_the_configuration_or_the_request() {
+        let gateway = |code: &str, sub_code: &str| {
+            class(&format!(r#"{{"code":"{code}","msg":"m","sub_code":"{sub_code}"}}"#), OF_PAYMENTS)
+        };
+        for sub_code in
+            ["isv.invalid-signature", "isv.invalid-app-id", "isv.invalid-timestamp", "isv.invalid-app-cert-sn"]
+        {
+            assert_eq!(gateway("40002", sub_code), Some(Refusal::Configuration), "{sub_code}");
+        }
+        assert_eq!(gateway("40006", "isv.insufficient-isv-permissions"), Some(Refusal::Configuration));
+        assert_eq!(gateway("40002", "isv.invalid-parameter"), Some(Refusal::Final));
+        assert_eq!(gateway("40001", "isv.missing-method"), Some(Refusal::Final));
+        assert_eq!(gateway("40002", "never-seen"), None);
+    }
+
+    #[test]
+    fn yes_is_one_code_without_a_reason() {
+        let yes = |member: &str| serde_json::from_str::<Verdict>(member).unwrap().is_yes();
+        assert!(yes(r#"{"code":"10000","msg":"Success"}"#));
+        assert!(!yes(r#"{"code":"10000","msg":"Success","sub_code":"ACQ.SYSTEM_ERROR"}"#));
+        assert!(!yes(r#"{"code":"10003","msg":""}"#));
     }
 }

@@ -2,9 +2,9 @@
 //!
 //! # Decision
 //! UnionPay has no request that closes an order: `payTimeout` is the last moment to pay, and then it is over. So a close asks how the order
-//! stands. Once nobody can have paid any more, an order that was not paid, has failed or is not known is closed. A query does not tell when that
-//! moment is, so no order is given more than [`PAY_WINDOW_MS`] from its own time, and a close earlier than that finds the order as it is; the
-//! caller asks again. A shorter wait would need the order's end in the question.
+//! stands. An order that has failed is closed; one that was not paid or is not known is closed once nobody can have paid it any more. A query
+//! does not tell when that is, so no order is given more than [`PAY_WINDOW_MS`] from its own time, and an earlier close finds the order as it
+//! is; the caller asks again. A shorter wait would need the order's end in the question.
 
 use super::Unionpay;
 use super::ask::{CHANGES, Kind, QUESTIONS};
@@ -16,7 +16,8 @@ use crate::payments::{Create, Outcome, Paid, PaymentState, Query, Scene, Trouble
 
 const CODE: Kind = Kind { txn_type: "01", txn_sub_type: "07" };
 const QUESTION: Kind = Kind { txn_type: "00", txn_sub_type: "00" };
-const YUAN: &str = "156";
+/// The currency.
+pub const YUAN: &str = "156";
 /// The longest time to pay, from the order's own time.
 const PAY_WINDOW_MS: i64 = 2 * HOUR_MS;
 /// How long a payment of the last moment may be on its way.
@@ -67,9 +68,8 @@ impl Unionpay {
     pub(super) async fn close_order(&self, call: &Query, now: Instant) -> Result<PaymentState, Trouble> {
         let is_over = now.ms_since(Instant(call.at_ms)) >= PAY_WINDOW_MS + GRACE_MS;
         match self.query_order(call, now).await? {
-            PaymentState::NotFound | PaymentState::Unpaid | PaymentState::Failed { .. } if is_over => {
-                Ok(PaymentState::Closed)
-            }
+            PaymentState::Failed { .. } => Ok(PaymentState::Closed),
+            PaymentState::NotFound | PaymentState::Unpaid if is_over => Ok(PaymentState::Closed),
             state => Ok(state),
         }
     }

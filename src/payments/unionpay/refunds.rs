@@ -3,23 +3,34 @@
 use super::Unionpay;
 use super::ask::{CHANGES, Kind};
 use super::codes::{self, DONE, Origin, REPEATED};
-use super::orders::{amount_fen, traced};
-use crate::domain::time::Instant;
+use super::orders::{YUAN, amount_fen, traced};
+use crate::domain::time::{HOUR_MS, Instant};
 use crate::payments::china_time::{day, packed};
-use crate::payments::{Refund, RefundState, Trouble};
+use crate::payments::{Refund, RefundState, Refusal, Trouble};
 
 const VOID: Kind = Kind { txn_type: "31", txn_sub_type: "00" };
 const REFUND: Kind = Kind { txn_type: "04", txn_sub_type: "00" };
 
 impl Unionpay {
     pub(super) async fn create_refund(&self, call: &Refund, now: Instant) -> Result<RefundState, Trouble> {
+        let is_void = can_be_voided(call);
+        let made = self.undo(if is_void { &VOID } else { &REFUND }, call, now).await;
+        match made {
+            // UnionPay knows best when its day ends. A refund goes where a void certainly did not.
+            Err(Trouble::Refused { refusal: Refusal::Final, .. }) if is_void => self.undo(&REFUND, call, now).await,
+            made => made,
+        }
+    }
+
+    async fn undo(&self, kind: &Kind, call: &Refund, now: Instant) -> Result<RefundState, Trouble> {
         let request = self.request(
-            kind(call),
+            kind,
             [
                 ("channelType", "08"),
                 ("orderId", &call.refund_no),
                 ("txnTime", &packed(Instant(call.at_ms))),
                 ("txnAmt", &call.amount_fen.to_string()),
+                ("currencyCode", YUAN),
                 ("origQryId", &call.platform_no),
                 ("backUrl", &self.callback_url),
             ],
@@ -52,10 +63,12 @@ impl Unionpay {
     }
 }
 
-/// By the refund's own time, so that a repeat is the same request.
-fn kind(call: &Refund) -> &'static Kind {
-    let whole = call.amount_fen == call.paid_fen;
-    if whole && day(Instant(call.at_ms)) == day(Instant(call.paid_at_ms)) { &VOID } else { &REFUND }
+/// Whether the whole payment is undone on its own day, by the refund's own time, so that a repeat is the same request. UnionPay's day ends at
+/// 23:00; a void is for those whose days are the same both for it and in China.
+fn can_be_voided(call: &Refund) -> bool {
+    let same_day =
+        |shift_ms| day(Instant(call.at_ms).plus_ms(shift_ms)) == day(Instant(call.paid_at_ms).plus_ms(shift_ms));
+    call.amount_fen == call.paid_fen && same_day(0) && same_day(HOUR_MS)
 }
 
 #[cfg(test)]
@@ -64,10 +77,10 @@ mod tests {
     use crate::payments::china_time::from_spaced;
 
     #[test]
-    fn the_whole_payment_on_its_own_day_in_china_is_voided() {
-        let kind_of = |amount_fen, at: &str| {
+    fn the_whole_payment_on_its_own_day_is_voided() {
+        let is_void = |amount_fen, paid: &str, at: &str| {
             let at_ms = |text: &str| from_spaced(text).unwrap().0;
-            let call = Refund {
+            can_be_voided(&Refund {
                 refund_no: "R1".to_owned(),
                 order_no: "P1".to_owned(),
                 platform_no: "2026".to_owned(),
@@ -75,13 +88,16 @@ mod tests {
                 paid_fen: 1_990,
                 reason: String::new(),
                 at_ms: at_ms(at),
-                paid_at_ms: at_ms("2026-03-02 07:00:00"),
-            };
-            kind(&call).txn_type
+                paid_at_ms: at_ms(paid),
+            })
         };
         // Seven in the morning in China is still the day before in UTC.
-        assert_eq!(kind_of(1_990, "2026-03-02 23:59:59"), "31");
-        assert_eq!(kind_of(1_989, "2026-03-02 23:59:59"), "04");
-        assert_eq!(kind_of(1_990, "2026-03-03 00:00:00"), "04");
+        let morning = "2026-03-02 07:00:00";
+        assert!(is_void(1_990, morning, "2026-03-02 22:59:59"));
+        assert!(!is_void(1_989, morning, "2026-03-02 22:59:59"));
+        assert!(!is_void(1_990, morning, "2026-03-02 23:00:00"));
+        assert!(!is_void(1_990, morning, "2026-03-03 00:00:00"));
+        assert!(!is_void(1_990, "2026-03-02 23:30:00", "2026-03-03 00:30:00"));
+        assert!(is_void(1_990, "2026-03-02 23:30:00", "2026-03-02 23:40:00"));
     }
 }

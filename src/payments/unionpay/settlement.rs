@@ -179,3 +179,115 @@ fn fee_fen(text: &str) -> Option<i64> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use flate2::Compression;
+    use flate2::write::ZlibEncoder;
+    use jiff::civil::date;
+    use zip::ZipWriter;
+    use zip::write::SimpleFileOptions;
+
+    use super::*;
+    use crate::payments::china_time::from_spaced;
+
+    const MERCHANT: &str = "777290058110048";
+
+    /// A line with these columns; the others are blank, and more follow, as in a real file.
+    fn line(columns: &[(usize, &str)]) -> String {
+        let cell = |index: usize| columns.iter().find(|(column, _)| *column == index).map_or("", |(_, text)| *text);
+        let cells: Vec<String> =
+            WIDTHS.iter().enumerate().map(|(index, width)| format!("{:width$}", cell(index))).collect();
+        format!("{} 1 {:15}", cells.join(" "), "")
+    }
+
+    fn transaction(kind: &str, number: &str, query_id: &str, origin: &str, fee: &str) -> String {
+        line(&[
+            (TRACE_TIME, "0302093015"),
+            (AMOUNT, "000000012800"),
+            (QUERY_ID, query_id),
+            (ORDER_ID, number),
+            (FEE, fee),
+            (TXN_TYPE, kind),
+            (ORIG_QUERY_ID, origin),
+            (MERCHANT_ID, MERCHANT),
+        ])
+    }
+
+    fn content(files: &[(&str, &str)]) -> String {
+        let mut archive = ZipWriter::new(Cursor::new(Vec::new()));
+        for (name, text) in files {
+            archive.start_file(*name, SimpleFileOptions::default()).unwrap();
+            archive.write_all(text.as_bytes()).unwrap();
+        }
+        let mut packed = ZlibEncoder::new(Vec::new(), Compression::default());
+        packed.write_all(&archive.finish().unwrap().into_inner()).unwrap();
+        STANDARD.encode(packed.finish().unwrap())
+    }
+
+    fn rows(text: &str) -> Result<Vec<BillRow>, String> {
+        let name = format!("INN26030288ZM_{MERCHANT}");
+        let error_file = format!("INN26030288ZME_{MERCHANT}");
+        let content = content(&[(&error_file, "x"), (&name, text)]);
+        unpack(&content).and_then(|archive| read(&archive, MERCHANT, date(2026, 3, 2)))
+    }
+
+    #[test]
+    fn transactions_are_read_from_their_columns() {
+        let payment = transaction("01", "P1", "202603020930150000001", "", "D000000000077");
+        let void = transaction("31", "R1", "202603020930150000002", "202603020930150000001", "C000000000077");
+        let refund = transaction("04", "R2", "202603020930150000003", "202603010000000000009", "C000000000000");
+        let row = |kind, order_no: &str, refund_no: Option<&str>, query_id: &str, fee_fen| BillRow {
+            kind,
+            order_no: order_no.to_owned(),
+            refund_no: refund_no.map(str::to_owned),
+            platform_no: query_id.to_owned(),
+            amount_fen: 12_800,
+            fee_fen,
+            at_ms: from_spaced("2026-03-02 09:30:15").unwrap().0,
+        };
+        assert_eq!(
+            rows(&format!("{payment}\r\n{void}\r\n{refund}\r\n")),
+            Ok(vec![
+                row(BillKind::Payment, "P1", None, "202603020930150000001", 77),
+                row(BillKind::Refund, "P1", Some("R1"), "202603020930150000002", -77),
+                row(BillKind::Refund, "", Some("R2"), "202603020930150000003", 0),
+            ])
+        );
+        assert_eq!(rows(""), Ok(Vec::new()));
+    }
+
+    #[test]
+    fn a_file_with_a_line_that_cannot_be_read_is_refused() {
+        let payment = transaction("01", "P1", "2026", "", "D000000000077");
+        for (text, why) in [
+            (payment[..200].to_owned(), "line 1 is too short"),
+            (payment.replace(MERCHANT, "777290058110049"), "another merchant"),
+            (payment.replace(" 01 ", " 12 "), "its kind"),
+            (payment.replace("000000012800", "00000000128x"), "its amount"),
+            (payment.replace("D000000000077", "X000000000077"), "its fee"),
+            (payment.replace("0302093015", "1302093015"), "its time"),
+        ] {
+            let refused = rows(&text).unwrap_err();
+            assert!(refused.contains(why), "{why}: {refused}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_file_is_refused() {
+        assert!(unpack("not Base64!").is_err());
+        assert!(unpack(&STANDARD.encode("not packed")).is_err());
+        assert!(read(b"not a ZIP", MERCHANT, date(2026, 3, 2)).is_err());
+        let others = unpack(&content(&[("INN26030288ZME_1", "x")])).unwrap();
+        assert!(read(&others, MERCHANT, date(2026, 3, 2)).unwrap_err().contains("no transactions"));
+    }
+
+    #[test]
+    fn a_file_that_is_not_there_by_noon_would_have_been_empty() {
+        let at = |text: &str| absent(date(2026, 3, 2), from_spaced(text).unwrap());
+        assert_eq!(at("2026-03-03 11:59:59"), Bill::NotReady);
+        assert_eq!(at("2026-03-03 12:00:00"), Bill::Empty);
+    }
+}
