@@ -378,7 +378,7 @@ async fn roles_that_exist_already_get_later_permissions_once() {
     assert_eq!(app.rows().execute("delete from site where key like 'granted.%'", []).unwrap(), 4);
     start().await;
     assert_eq!(role(&app, "employee"), ["appointments.read", "appointments.write", "customers.read"]);
-    assert_eq!(role(&app, "customer"), ["appointments.book"]);
+    assert_eq!(role(&app, "customer"), ["appointments.book", "payments.pay"]);
     // What is taken away after that stays away.
     app.put("/api/roles/2", keep(&["customers.read"])).await.expect(200);
     start().await;

@@ -276,10 +276,7 @@ mod tests {
             (details().replace("定金\t,", "定金\t,多一列,"), "fields"),
         ] {
             let refused = read(&packed(&[&gbk(&text)])).err();
-            assert!(
-                refused.as_ref().is_some_and(|refused| refused.contains(why)),
-                "{why}: {refused:?}"
-            );
+            assert!(refused.as_ref().is_some_and(|refused| refused.contains(why)), "{why}: {refused:?}");
         }
     }
 
