@@ -248,7 +248,7 @@ mod tests {
         for (yuan, fen) in [("0.00000", 0), ("0.00499", 0), ("0.00500", 1), ("-0.00500", -1), ("1.23456", 123)] {
             assert_eq!(whole_fen(yuan), Some(fen), "{yuan}");
         }
-        assert_eq!(whole_fen("1e3"), None);
+        assert_eq!(whole_fen("0.77元"), None);
     }
 
     #[test]
