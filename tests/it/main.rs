@@ -23,6 +23,7 @@ mod outbox;
 mod payees;
 mod payments;
 mod payments_relay;
+mod payments_wechat;
 mod payout_chances;
 mod payouts;
 mod payroll_files;

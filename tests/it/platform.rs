@@ -135,6 +135,11 @@ impl Platform {
         self.get("refusals").await.as_array().unwrap().clone()
     }
 
+    /// Any other question to the interface for tests.
+    pub async fn ask(&self, question: &str) -> Value {
+        self.get(question).await
+    }
+
     /// Any other call to the interface for tests.
     pub async fn post(&self, name: &str, body: Value) -> Value {
         let (status, answer) = self.send(Method::POST, name, body).await;

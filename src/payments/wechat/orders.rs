@@ -4,7 +4,7 @@ use reqwest::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::refusals::{Failure, found};
+use super::refusals::{Failure, NOT_FOUND, found};
 use super::{Wechat, cut, path_segment};
 use crate::domain::time::Instant;
 use crate::payments::china_time::{from_rfc3339, rfc3339};
@@ -68,22 +68,27 @@ struct Amount {
     currency: Option<String>,
 }
 
-impl Wechat {
-    pub(super) async fn create_order(&self, call: &Create, now: Instant) -> Result<Outcome, Trouble> {
-        let payer = match &call.scene {
-            Scene::Code => None,
-            Scene::MiniProgram { openid } => Some(Payer { openid: openid.clone() }),
-        };
-        let body = NewOrder {
-            appid: &self.appid,
-            mchid: &self.mchid,
+impl<'a> NewOrder<'a> {
+    fn new(wechat: &'a Wechat, call: &'a Create) -> Self {
+        Self {
+            appid: &wechat.appid,
+            mchid: &wechat.mchid,
             description: cut(&call.subject, DESCRIPTION_CHARACTERS_MAX),
             out_trade_no: &call.order_no,
             time_expire: rfc3339(Instant(call.expires_at_ms)),
-            notify_url: &self.callback_url,
+            notify_url: &wechat.callback_url,
             amount: NewAmount { total: call.amount_fen, currency: "CNY" },
-            payer,
-        };
+            payer: match &call.scene {
+                Scene::Code => None,
+                Scene::MiniProgram { openid } => Some(Payer { openid: openid.clone() }),
+            },
+        }
+    }
+}
+
+impl Wechat {
+    pub(super) async fn create_order(&self, call: &Create, now: Instant) -> Result<Outcome, Trouble> {
+        let body = NewOrder::new(self, call);
         if body.payer.is_none() {
             let code: Code = self.post("/v3/pay/transactions/native", &body, now).await?;
             return Ok(Outcome::Created { payment_url: Some(code.code_url), launch: None });
@@ -122,6 +127,7 @@ impl Wechat {
         let target = format!("/v3/pay/transactions/out-trade-no/{}/close", path_segment(&call.order_no)?);
         let body = json!({ "mchid": self.mchid }).to_string().into_bytes();
         match self.ask(self.request(Method::POST, &target, body, now), now).await {
+            Err(Failure::Refused(refused)) if refused.is(&NOT_FOUND) => Ok(PaymentState::NotFound),
             Err(Failure::Refused(refused)) => match refused.trouble() {
                 Trouble::Refused { refusal: Refusal::AlreadyPaid, .. } => self.query_order(call, now).await,
                 Trouble::Refused { refusal: Refusal::Closed, .. } => Ok(PaymentState::Closed),
