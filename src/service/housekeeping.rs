@@ -2,7 +2,7 @@
 
 use crate::error::Result;
 use crate::service::sync;
-use crate::store::{Db, bind_codes, idempotency, sessions};
+use crate::store::{Db, bind_codes, idempotency, payment_requests, sessions};
 
 /// Rows of one table that one transaction forgets at most.
 const ROWS_MAX: u32 = 500;
@@ -17,6 +17,7 @@ pub async fn forget_old(db: &Db) -> Result<usize> {
                     idempotency::forget_old(tx, ROWS_MAX)?,
                     sessions::forget_old(tx, ROWS_MAX)?,
                     bind_codes::forget_old(tx, ROWS_MAX)?,
+                    payment_requests::forget_old(tx, ROWS_MAX)?,
                 ];
                 Ok((counts.iter().sum::<usize>(), counts.contains(&(ROWS_MAX as usize))))
             })

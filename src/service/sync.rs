@@ -16,7 +16,7 @@ use crate::service::audit::{Deed, record};
 use crate::service::notifications::{Audience, notify};
 use crate::store::idempotency::Kept;
 use crate::store::sync::{self, Task};
-use crate::store::{ReadTx, WriteTx, mailbox_answers, users};
+use crate::store::{ReadTx, WriteTx, mailbox_answers, payment_tasks, users};
 
 /// The kind of the task that makes the mirror equal.
 pub const REPAIR: &str = "repair";
@@ -220,6 +220,8 @@ pub struct Standing {
     pub pending_changes: i64,
     /// When the oldest of them was made.
     pub oldest_pending_at: Option<Instant>,
+    /// Orders that no payment platform has heard of yet, and when the oldest of them was made.
+    pub pending_payments: (i64, Option<Instant>),
     /// The newest change.
     pub tip: i64,
     /// The newest change that the center has confirmed, and when it did.
@@ -244,6 +246,7 @@ pub fn standing(tx: &ReadTx<'_>, status: &LineStatus) -> Result<Standing> {
     Ok(Standing {
         pending_changes: backlog.tip - heard,
         oldest_pending_at: sync::oldest_after(tx, heard)?,
+        pending_payments: payment_tasks::unsent(tx)?,
         tip: backlog.tip,
         confirmed: position.as_ref().map(|position| (heard, line.contact_at.unwrap_or(Instant(position.confirmed_at)))),
         fenced: position.and_then(|position| position.fenced).or_else(|| locked_out(&line)),

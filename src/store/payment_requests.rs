@@ -4,11 +4,11 @@ use rusqlite::OptionalExtension;
 
 use super::{ReadTx, WriteTx};
 use crate::domain::ids::PaymentOrderId;
-use crate::domain::time::{DAY_MS, Instant};
+use crate::domain::time::DAY_MS;
 use crate::error::Result;
 
 /// How long a request is known, in milliseconds: longer than any answer is kept under its key.
-pub const KEPT_MS: i64 = 62 * DAY_MS;
+const KEPT_MS: i64 = 62 * DAY_MS;
 
 /// The fingerprint of the first request under this key, and the order that it made.
 pub fn find(tx: &ReadTx<'_>, request_key: &str) -> Result<Option<(String, PaymentOrderId)>> {
@@ -27,9 +27,9 @@ pub fn insert(tx: &WriteTx<'_>, request_key: &str, fingerprint: &str, order_id: 
     Ok(())
 }
 
-/// Forgets up to `limit` requests from before this moment; gives how many.
-pub fn forget_old(tx: &WriteTx<'_>, before: Instant, limit: u32) -> Result<usize> {
+/// Forgets up to `limit` requests that are old enough; gives how many.
+pub fn forget_old(tx: &WriteTx<'_>, limit: u32) -> Result<usize> {
     let sql = "delete from payment_requests where request_key in
                    (select request_key from payment_requests where created_at < ?1 limit ?2)";
-    Ok(tx.connection.prepare_cached(sql)?.execute((before, limit))?)
+    Ok(tx.connection.prepare_cached(sql)?.execute((tx.now.plus_ms(-KEPT_MS), limit))?)
 }

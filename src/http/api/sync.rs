@@ -38,6 +38,10 @@ pub struct SyncView {
     oldest_pending_at: Option<LocalTime>,
     /// How long ago that was, in seconds.
     oldest_pending_s: Option<i64>,
+    /// Orders that no payment platform has heard of yet.
+    pending_payments: i64,
+    /// When the oldest of them was made.
+    oldest_pending_payment_at: Option<LocalTime>,
     /// How long the changes that wait will take at the speed so far, in seconds; null when that is not known.
     eta_s: Option<i64>,
     /// The newest change that the center has confirmed.
@@ -92,6 +96,8 @@ impl SyncView {
             pending_changes: standing.pending_changes,
             oldest_pending_at: oldest.map(local),
             oldest_pending_s: oldest.map(|at| now.ms_since(at).max(0) / 1000),
+            pending_payments: standing.pending_payments.0,
+            oldest_pending_payment_at: standing.pending_payments.1.map(local),
             eta_s,
             confirmed_seq: standing.confirmed.map(|(seq, _)| seq),
             confirmed_at: standing.confirmed.map(|(_, at)| local(at)),
