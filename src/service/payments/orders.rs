@@ -369,7 +369,7 @@ pub fn account(tx: &ReadTx<'_>, actor: &Actor, id: CustomerId) -> Result<Account
     Ok(Account { paid: payment_orders::paid_by(tx, id.get())?, refunded: payment_refunds::returned_to(tx, id.get())? })
 }
 
-/// Has the platform asked about an order before it is shown, when its news may be older than [`NEWS_MS`]; says whether.
+/// Has the platform asked about an order before it is shown, when its news may be older than three seconds; says whether.
 ///
 /// # Errors
 /// When the database fails.
